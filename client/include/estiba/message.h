@@ -1,0 +1,131 @@
+// What travels: a message to publish, and views of messages received.
+//
+// `Message` owns its parts; `MessageRef` refers to parts that the caller keeps alive for one call;
+// `MessageView` looks into a received frame and copies nothing. All three are plain values without
+// threads, locks or failure of their own.
+//
+// Limits (the broker refuses what is outside them with INVALID_ARGUMENT): 10 MiB for an encoded
+// message; 100 attributes, keys of 1-256 bytes, values of up to 1,024 bytes; 1,024 bytes of ordering
+// key. Keys, values and the ordering key are UTF-8; `data` is any bytes, also none.
+#ifndef ESTIBA_MESSAGE_H_
+#define ESTIBA_MESSAGE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+
+namespace estiba {
+
+using Attribute = std::pair<std::string, std::string>;
+using AttributeRef = std::pair<std::string_view, std::string_view>;
+
+// A message to publish, or a copy of a received one.
+struct Message {
+  std::string data = {};
+  // Keys should be unique; of equal keys the last one counts.
+  std::vector<Attribute> attributes = {};
+  // Messages of one key are delivered in the order of their sequences. Empty: no key.
+  std::string ordering_key = {};
+};
+
+// A message to publish whose parts live elsewhere; read during the call it is passed to, then no
+// longer.
+struct MessageRef {
+  std::string_view data;
+  absl::Span<const AttributeRef> attributes = {};
+  std::string_view ordering_key = {};
+};
+
+// The attributes of a received message, decoded while they are walked: a message whose attributes
+// nobody asks for costs nothing. Valid as long as the MessageView it came from.
+class AttributesView {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = AttributeRef;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const AttributeRef*;
+    using reference = const AttributeRef&;
+
+    Iterator() = default;
+    explicit Iterator(std::string_view encoded) : rest_(encoded) { Advance(); }
+    reference operator*() const { return current_; }
+    pointer operator->() const { return &current_; }
+    Iterator& operator++() {
+      Advance();
+      return *this;
+    }
+    void operator++(int) { Advance(); }
+    bool operator==(const Iterator& other) const {
+      return done_ == other.done_ && (done_ || rest_.size() == other.rest_.size());
+    }
+    bool operator!=(const Iterator& other) const { return !(*this == other); }
+
+   private:
+    void Advance();
+
+    std::string_view rest_;
+    AttributeRef current_;
+    bool done_ = true;
+  };
+
+  AttributesView() = default;
+  explicit AttributesView(std::string_view encoded_message) : encoded_(encoded_message) {}
+
+  Iterator begin() const { return Iterator(encoded_); }
+  Iterator end() const { return Iterator(); }
+  bool empty() const { return begin() == end(); }
+
+  // The value of `key`; with several, the last. Linear in the number of attributes.
+  std::optional<std::string_view> Find(std::string_view key) const;
+
+ private:
+  std::string_view encoded_;
+};
+
+// One received message, as views into the frame that brought it. Its lifetime is said where it is
+// handed out: the duration of a callback, or the life of the ReceivedMessage that owns the frame.
+// Copying a view copies pointers only.
+class MessageView {
+ public:
+  MessageView() = default;
+
+  // The message's number in its topic: from 1, without holes.
+  uint64_t sequence() const { return sequence_; }
+  std::string_view data() const { return data_; }
+  std::string_view ordering_key() const { return ordering_key_; }
+  AttributesView attributes() const { return AttributesView(encoded_); }
+  // 1 for the first delivery of this message to this subscription, one more with each redelivery.
+  uint32_t delivery_attempt() const { return delivery_attempt_; }
+  // When the broker took the message, in milliseconds since the Unix epoch.
+  int64_t publish_time_ms() const { return publish_time_ms_; }
+  absl::Time publish_time() const { return absl::FromUnixMillis(publish_time_ms_); }
+  // The estiba.v1.Message as its publisher encoded it.
+  std::string_view encoded() const { return encoded_; }
+
+  // An independent copy.
+  Message ToMessage() const;
+
+ private:
+  friend class MessageViewBuilder;
+
+  std::string_view encoded_;
+  std::string_view data_;
+  std::string_view ordering_key_;
+  uint64_t sequence_ = 0;
+  int64_t publish_time_ms_ = 0;
+  uint32_t delivery_attempt_ = 0;
+};
+
+}  // namespace estiba
+
+#endif  // ESTIBA_MESSAGE_H_

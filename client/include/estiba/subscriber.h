@@ -1,0 +1,261 @@
+// Consumes a topic: by callback, or by pulling.
+//
+// Owner and lifetime: the application; see client.h for the order of destruction. The destructor stops
+// the stream and waits for a running callback to return; it waits for nothing else. What was
+// delivered and not acked goes back to the broker, which redelivers it.
+//
+// Threads: every method may be called from any thread, Ack and its like also from callbacks. Callbacks
+// run on the Client's threads and never overlap. In a callback, Next and Wait fail with
+// FAILED_PRECONDITION instead of waiting.
+//
+// Order: that of the topic, apart from redeliveries (delivery_attempt above 1), which come when they
+// come.
+//
+// Flow control: the next frame is not read before the callback has returned, or, when pulling, while
+// `buffer_bytes` wait to be taken; HTTP/2 then holds the broker back. Credit bounds more tightly how
+// much the broker sends ahead. With automatic acks the library returns credit as messages are taken;
+// with explicit acks, acks do.
+//
+// Reconnecting (`reconnect`, on by default): a stream that breaks, or that a broker shutting down ends
+// with UNAVAILABLE, is opened again with back-off, without limit. A named subscription goes on as
+// the broker sees it: what was unacked comes again, and with automatic acks what was on the wire is lost.
+// A private one ends with its stream, so a new one is asked to start after the last message received:
+// nothing is lost that the topic still keeps, and a Gap tells what it does not. Whether the topic
+// keeps it is the topic's affair: a message that every other subscription has consumed is gone.
+//
+// Failure: any other status of the stream is final. It is what Next and Wait then return.
+//
+//   estiba::Subscriber subscriber(client, {.topic = "orders", .subscription = "billing",
+//                                          .ack_mode = estiba::AckMode::kExplicit});
+//   while (true) {
+//     absl::StatusOr<estiba::ReceivedMessage> message = subscriber.Next();
+//     if (!message.ok()) break;
+//     Handle(message->data());
+//     subscriber.Ack(message->sequence());
+//   }
+#ifndef ESTIBA_SUBSCRIBER_H_
+#define ESTIBA_SUBSCRIBER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "estiba/client.h"
+#include "estiba/message.h"
+
+namespace estiba {
+
+namespace internal {
+class FrameBuffer;
+class SubscriberImpl;
+}  // namespace internal
+
+// Where a subscription that does not exist yet begins.
+class StartFrom {
+ public:
+  // The oldest message still kept.
+  static StartFrom Earliest() { return StartFrom(Kind::kEarliest); }
+  // Only what is published after the subscription was made.
+  static StartFrom Latest() { return StartFrom(Kind::kLatest); }
+  // This sequence, 1 or more; one that is not reached yet is waited for.
+  static StartFrom Sequence(uint64_t sequence) {
+    StartFrom from(Kind::kSequence);
+    from.sequence_ = sequence;
+    return from;
+  }
+  // The first message published at or after `time` (millisecond precision).
+  static StartFrom Time(absl::Time time) {
+    StartFrom from(Kind::kTime);
+    from.time_ = time;
+    return from;
+  }
+
+  enum class Kind { kEarliest, kLatest, kSequence, kTime };
+  Kind kind() const { return kind_; }
+  uint64_t sequence() const { return sequence_; }
+  absl::Time time() const { return time_; }
+
+ private:
+  explicit StartFrom(Kind kind) : kind_(kind) {}
+
+  Kind kind_;
+  uint64_t sequence_ = 0;
+  absl::Time time_ = absl::UnixEpoch();
+};
+
+enum class AckMode {
+  // Consumed as soon as the broker has sent it: fast, at most once.
+  kAuto,
+  // Consumed when acked; otherwise it comes again after the ack deadline: at least once.
+  kExplicit,
+};
+
+// Sequences first .. last, both included.
+struct SequenceRange {
+  uint64_t first = 0;
+  uint64_t last = 0;
+};
+
+// How much may be outstanding on this consumer's stream. 0: the broker's default (with explicit acks
+// 10,000 messages and 64 MiB, with automatic ones no limit), or, in SetCredit, as it is.
+struct Credit {
+  uint32_t max_messages = 0;
+  uint64_t max_bytes = 0;
+};
+
+// What this subscription will not get although it was published.
+struct Gap {
+  enum class Reason { kUnspecified, kRetention, kDroppedOldest, kNotKept };
+  SequenceRange range;
+  Reason reason = Reason::kUnspecified;
+};
+const char* GapReasonName(Gap::Reason reason);
+
+// A stream has begun: once after Start, and again after each reconnect.
+struct Started {
+  std::string topic;
+  std::string subscription;
+  // The first sequence that may be delivered as new on this stream.
+  uint64_t next_sequence = 0;
+  // In force; zero with automatic acks.
+  absl::Duration ack_deadline;
+};
+
+// A delivery as it came: messages with consecutive sequences. Valid during the callback, or as long
+// as the ReceivedFrame that owns it.
+struct Frame {
+  absl::Span<const MessageView> messages;
+  // Encoded, as credit counts them.
+  size_t bytes = 0;
+};
+
+// A message taken with Next. Keeps the frame it came in alive: a message that is to be kept for long is
+// better copied with ToMessage.
+class ReceivedMessage : public MessageView {
+ public:
+  ReceivedMessage() = default;
+  ReceivedMessage(const MessageView& view, std::shared_ptr<const internal::FrameBuffer> frame)
+      : MessageView(view), frame_(std::move(frame)) {}
+
+ private:
+  std::shared_ptr<const internal::FrameBuffer> frame_;
+};
+
+// A frame taken with NextFrame, with what its views look into.
+class ReceivedFrame : public Frame {
+ public:
+  ReceivedFrame() = default;
+  ReceivedFrame(const Frame& view, std::shared_ptr<const internal::FrameBuffer> frame)
+      : Frame(view), frame_(std::move(frame)) {}
+
+ private:
+  std::shared_ptr<const internal::FrameBuffer> frame_;
+};
+
+struct SubscriberOptions {
+  // May be empty when `subscription` names one that exists.
+  std::string topic = {};
+  // Empty: a private subscription that gets everything and ends with this Subscriber.
+  std::string subscription = {};
+  StartFrom from = StartFrom::Earliest();
+  AckMode ack_mode = AckMode::kAuto;
+  // Explicit acks: 100 ms - 600 s. Zero: the subscription's own (10 s by default).
+  absl::Duration ack_deadline = absl::ZeroDuration();
+  Credit credit = {};
+  bool reconnect = true;
+  // Pulling: how much may wait here to be taken. Exceeded by one frame at most.
+  size_t buffer_bytes = size_t{4} << 20;
+
+  // All optional; on a Client thread, in order with the deliveries (when pulling: as they arrive).
+  std::function<void(const Started&)> on_started = {};
+  std::function<void(const Gap&)> on_gap = {};
+  // The stream broke and is about to be opened again.
+  std::function<void(const absl::Status&)> on_disconnect = {};
+};
+
+// Counters since Start; a snapshot in which each value is right by itself.
+struct SubscriberStats {
+  uint64_t received_messages = 0;
+  uint64_t received_bytes = 0;
+  uint64_t received_frames = 0;
+  uint64_t redelivered_messages = 0;  // of the received: delivery_attempt above 1
+  uint64_t gap_messages = 0;
+  uint64_t acked_messages = 0;  // sent to the broker
+  uint64_t reconnects = 0;
+};
+
+class Subscriber {
+ public:
+  // The view is valid during the call.
+  using MessageCallback = absl::AnyInvocable<void(const MessageView&)>;
+  // The frame and its messages are valid during the call.
+  using FrameCallback = absl::AnyInvocable<void(const Frame&)>;
+
+  // Does not connect yet.
+  Subscriber(const Client& client, SubscriberOptions options);
+  ~Subscriber();
+  Subscriber(const Subscriber&) = delete;
+  Subscriber& operator=(const Subscriber&) = delete;
+
+  // Opens the stream and delivers to `callback`: message by message, or whole frames for throughput.
+  // FAILED_PRECONDITION: started before. Returns without waiting; errors of the stream come from Wait.
+  absl::Status Start(MessageCallback callback);
+  absl::Status StartFrames(FrameCallback callback);
+  // Opens the stream for pulling. Next and its like do so by themselves; calling Start earlier lets
+  // messages arrive meanwhile.
+  absl::Status Start();
+
+  // The next message, in order of arrival; waits for it. DEADLINE_EXCEEDED: none came. What had arrived
+  // before the stream ended is handed out first; then the stream's final status is returned
+  // (CANCELLED after Stop). Taking turns with NextFrame is allowed: it returns what is left of a
+  // frame. Several threads may pull; each message goes to one of them.
+  absl::StatusOr<ReceivedMessage> Next(absl::Time deadline = absl::InfiniteFuture());
+  // The same without waiting; nullopt: nothing is here now.
+  absl::StatusOr<std::optional<ReceivedMessage>> TryNext();
+  absl::StatusOr<ReceivedFrame> NextFrame(absl::Time deadline = absl::InfiniteFuture());
+
+  // Explicit acks only (ignored otherwise). They never wait: they gather, as ranges, while a write is
+  // under way, and go out with the next. While the stream is down, those of a named subscription
+  // wait for the next stream. Sequences that are not outstanding are passed over by the broker.
+  void Ack(uint64_t sequence);
+  void AckRange(uint64_t first, uint64_t last);
+  // To be delivered again at once, to any consumer of the subscription.
+  void Nack(uint64_t sequence);
+  void NackRange(uint64_t first, uint64_t last);
+  // A new deadline, counted from when the broker reads it: 0 (the same as Nack) - 600 s.
+  void Extend(uint64_t first, uint64_t last, absl::Duration deadline);
+
+  // Changes the credit from now on, also for streams opened later.
+  void SetCredit(Credit credit);
+
+  // Sends what acks have gathered and waits until they are written to the connection. OK also when
+  // there are none; DEADLINE_EXCEEDED; the final status if the stream has ended.
+  absl::Status FlushAcks(absl::Time deadline = absl::InfiniteFuture());
+
+  // Ends the stream: no callback begins after Stop has returned, unless Stop was called in a callback.
+  // Acks given before are sent first if the connection takes them within a moment (1 s at most).
+  // Called again, or before Start, it does nothing.
+  void Stop();
+
+  // Waits until the stream has ended for good and returns why: OK after Stop. DEADLINE_EXCEEDED: it
+  // has not.
+  absl::Status Wait(absl::Time deadline = absl::InfiniteFuture());
+
+  SubscriberStats Stats() const;
+
+ private:
+  std::shared_ptr<internal::SubscriberImpl> impl_;
+};
+
+}  // namespace estiba
+
+#endif  // ESTIBA_SUBSCRIBER_H_
