@@ -1,0 +1,19 @@
+// The memory of this process as the operating system counts it. Thread-safe: no state.
+#ifndef BROKER_OPS_PROCESS_MEMORY_H_
+#define BROKER_OPS_PROCESS_MEMORY_H_
+
+#include <cstdint>
+
+namespace estiba {
+
+// Resident set size, now. A read of /proc/self/statm (some microseconds); 0 if that fails.
+uint64_t ResidentBytes();
+
+// Gives free pages of the C library's heaps back to the operating system. Takes each heap's lock in
+// turn and may need milliseconds: call it from a timer, not from a hot path. True if something was
+// given back; false also where the C library cannot (other than glibc).
+bool ReturnFreeMemory();
+
+}  // namespace estiba
+
+#endif  // BROKER_OPS_PROCESS_MEMORY_H_

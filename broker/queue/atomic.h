@@ -1,0 +1,16 @@
+#pragma once
+
+// The atomic type of everything lock-free in this folder. Tests compile the same sources against a
+// simulated one, whose every access is a scheduling point of a seeded scheduler.
+#ifdef ESTIBA_SIMULATED_ATOMICS
+#include "tests/queue/simulation/atomic.h"
+#else
+#include <atomic>
+
+namespace estiba {
+
+template <typename T>
+using Atomic = std::atomic<T>;
+
+}  // namespace estiba
+#endif

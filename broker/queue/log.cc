@@ -1,0 +1,193 @@
+#include "broker/queue/log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "broker/queue/record.h"
+
+namespace estiba {
+
+Cursor::Cursor(SegmentPtr segment, uint32_t index)
+    : segment_(std::move(segment)), offset_(segment_->OffsetOf(index)), index_(index) {
+  segment_->AddAnchor();
+}
+
+Cursor::Cursor(Cursor&& other) noexcept
+    : segment_(std::move(other.segment_)),
+      offset_(other.offset_),
+      index_(other.index_),
+      left_(std::exchange(other.left_, false)) {}
+
+Cursor& Cursor::operator=(Cursor&& other) noexcept {
+  if (this != &other) {
+    Reset();
+    segment_ = std::move(other.segment_);
+    offset_ = other.offset_;
+    index_ = other.index_;
+    left_ |= std::exchange(other.left_, false);
+  }
+  return *this;
+}
+
+Run Cursor::Peek(uint32_t max_bytes, uint32_t max_count) {
+  while (index_ >= segment_->end().count) {
+    if (!StepToNextSegment()) return {};
+  }
+  return segment_->RunAt(offset_, index_, max_bytes, max_count);
+}
+
+bool Cursor::StepToNextSegment() {
+  Segment* next = segment_->next();
+  if (next == nullptr) return false;
+  // The last append here may have come after the caller looked; it came before `next` was set.
+  if (index_ < segment_->end().count) return true;
+  MoveTo(next);
+  return true;
+}
+
+void Cursor::MoveTo(Segment* segment) {
+  // The next segment is alive: the log frees none behind one with an anchor.
+  segment->AddAnchor();
+  left_ |= segment_->DropAnchor();
+  segment_ = segment;
+  offset_ = 0;
+  index_ = 0;
+}
+
+void Cursor::Advance(const Run& run) {
+  offset_ += run.bytes;
+  index_ += run.count;
+}
+
+void Cursor::SkipTo(uint64_t sequence) {
+  while (sequence > segment_->end_sequence() ||
+         (sequence == segment_->end_sequence() && segment_->next() != nullptr)) {
+    Segment* next = segment_->next();
+    if (next == nullptr) break;
+    if (sequence < next->base_sequence()) continue;  // an append came in between
+    MoveTo(next);
+  }
+  const uint32_t index = static_cast<uint32_t>(
+      std::min<uint64_t>(sequence - segment_->base_sequence(), segment_->end().count));
+  if (index <= index_) return;
+  index_ = index;
+  offset_ = segment_->OffsetOf(index);
+}
+
+Cursor Cursor::Clone() const { return segment_ == nullptr ? Cursor() : Cursor(segment_, index_); }
+
+void Cursor::Reset() {
+  if (segment_ == nullptr) return;
+  left_ |= segment_->DropAnchor();
+  segment_ = nullptr;
+}
+
+bool Cursor::TakeLeft() { return std::exchange(left_, false); }
+
+Log::Log(std::shared_ptr<Storage> storage) : storage_(std::move(storage)) {
+  PushSegment(Segment::TryMake(storage_, 1, 0));
+}
+
+Log::~Log() {
+  for (const SegmentPtr& segment : segments_) segment->set_next(nullptr);
+}
+
+bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
+                 int64_t wall_ms) {
+  // Publish times never go back within a topic, whatever the machine's clock does.
+  wall_ms = last_wall_ms_ = std::max(wall_ms, last_wall_ms_);
+  const uint64_t first = end_sequence();
+  Segment* tail = segments_.back().get();
+  const uint32_t room = tail->Room();
+  if (bytes <= room) {
+    tail->Append(records, bytes, count, wall_ms);
+  } else {
+    // The open segment takes the messages that still fit, a new one the rest; made before anything
+    // is copied, so that a batch is taken whole or not at all.
+    const char* split = records;
+    uint32_t head_count = 0;
+    for (const char* next = SkipRecord(split); next - records <= static_cast<ptrdiff_t>(room);
+         next = SkipRecord(split)) {
+      split = next;
+      ++head_count;
+    }
+    const uint32_t head_bytes = static_cast<uint32_t>(split - records);
+    SegmentPtr segment = MakeSegment(bytes - head_bytes, first + head_count, now_ms);
+    if (segment == nullptr) return false;
+    if (head_count > 0) tail->Append(records, head_bytes, head_count, wall_ms);
+    segment->Append(split, bytes - head_bytes, count - head_count, wall_ms);
+    PushSegment(std::move(segment));
+  }
+  end_sequence_.store(first + count, std::memory_order_relaxed);
+  return true;
+}
+
+SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms) {
+  // Twice the size where the last segment filled up fast, half where it took long.
+  const int64_t age_ms = now_ms - last_segment_ms_;
+  if (age_ms < 1000) {
+    next_capacity_ = std::min(next_capacity_ * 2, storage_->memory->max_segment_bytes);
+  } else if (age_ms > 30'000) {
+    next_capacity_ = std::max(next_capacity_ / 2, Segment::kPage);
+  }
+  const uint32_t needed = Segment::CapacityFor(bytes);
+  SegmentPtr segment = Segment::TryMake(storage_, base_sequence, std::max(needed, next_capacity_));
+  if (segment == nullptr && needed < next_capacity_) {
+    segment = Segment::TryMake(storage_, base_sequence, needed);
+  }
+  if (segment != nullptr) last_segment_ms_ = now_ms;
+  return segment;
+}
+
+void Log::PushSegment(SegmentPtr segment) {
+  held_bytes_ += segment->capacity() + sizeof(Segment);
+  Segment* last = segments_.empty() ? nullptr : segments_.back().get();
+  segments_.push_back(std::move(segment));
+  if (last != nullptr) last->set_next(segments_.back().get());
+}
+
+uint64_t Log::begin_sequence() const { return segments_.front()->base_sequence(); }
+
+uint64_t Log::message_bytes() const {
+  uint64_t bytes = 0;
+  for (const SegmentPtr& segment : segments_) bytes += segment->end().bytes;
+  return bytes;
+}
+
+Cursor Log::At(uint64_t sequence) const {
+  auto after = std::upper_bound(
+      segments_.begin(), segments_.end(), sequence,
+      [](uint64_t s, const SegmentPtr& segment) { return s < segment->base_sequence(); });
+  if (after == segments_.begin()) return Cursor(segments_.front(), 0);
+  const SegmentPtr& segment = *std::prev(after);
+  const uint64_t index = sequence - segment->base_sequence();
+  return Cursor(segment, static_cast<uint32_t>(std::min<uint64_t>(index, segment->end().count)));
+}
+
+Cursor Log::AtTime(int64_t time_ms) const {
+  for (const SegmentPtr& segment : segments_) {
+    const uint32_t index = segment->IndexAtTime(time_ms);
+    if (index < segment->end().count) return Cursor(segment, index);
+  }
+  return At(end_sequence());
+}
+
+bool Log::Reclaim() {
+  bool freed = false;
+  while (segments_.size() > 1 && !segments_.front()->Anchored()) {
+    held_bytes_ -= segments_.front()->capacity() + sizeof(Segment);
+    segments_.pop_front();
+    freed = true;
+  }
+  return freed;
+}
+
+void Log::Seal() {
+  if (HasOpenBlock()) PushSegment(Segment::TryMake(storage_, end_sequence(), 0));
+}
+
+uint64_t Log::SecondSegment() const {
+  return segments_.size() > 1 ? segments_[1]->base_sequence() : end_sequence();
+}
+
+}  // namespace estiba

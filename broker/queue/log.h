@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+
+#include "broker/queue/segment.h"
+
+namespace estiba {
+
+// A reader's place in a log: just before one message. While it exists, the log keeps everything
+// from there on.
+//
+// Threads: one at a time; any number of cursors beside each other and beside the log's writer.
+// Lifetime: must not outlive the log. Movable.
+class Cursor {
+ public:
+  Cursor() = default;
+  Cursor(SegmentPtr segment, uint32_t index);
+  ~Cursor() { Reset(); }
+  Cursor(Cursor&& other) noexcept;
+  Cursor& operator=(Cursor&& other) noexcept;
+
+  explicit operator bool() const { return segment_ != nullptr; }
+  uint64_t sequence() const { return segment_->base_sequence() + index_; }
+
+  // The messages here, as Segment::RunAt limits them; empty if there are none yet. Steps over to
+  // the next segment where this one has ended.
+  Run Peek(uint32_t max_bytes, uint32_t max_count);
+  // Passes over a run that Peek returned.
+  void Advance(const Run& run);
+  // Goes on to a sequence at or after the present one and not after the end of the log.
+  void SkipTo(uint64_t sequence);
+  // Keeps the present place of this one as well.
+  Cursor Clone() const;
+  // Lets go.
+  void Reset();
+
+  // True, once, if this cursor was the last to leave some segment: Log::Reclaim may find something.
+  bool TakeLeft();
+
+ private:
+  bool StepToNextSegment();
+  void MoveTo(Segment* segment);
+
+  SegmentPtr segment_;
+  uint32_t offset_ = 0;
+  uint32_t index_ = 0;
+  bool left_ = false;
+};
+
+// The messages of one topic, in memory: a chain of segments. One writer appends, cursors follow
+// without locks.
+//
+// Threads: every member belongs to the writer (the topic's turn), except end_sequence().
+// Bound: the storage's budget. Full: Append says so and changes nothing.
+class Log {
+ public:
+  explicit Log(std::shared_ptr<Storage> storage);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // Copies the records in and gives them the next `count` sequences. False: no room in the budget,
+  // nothing was taken. `now_ms` is the steady-clock time that steers segment sizes, `wall_ms` the
+  // publish time.
+  [[nodiscard]] bool Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
+                            int64_t wall_ms);
+
+  // The sequence that the next message gets. Any thread; only advisory for other threads than the
+  // writer's, which learn of messages through their cursor.
+  uint64_t end_sequence() const { return end_sequence_.load(std::memory_order_relaxed); }
+  // The first sequence in memory; end_sequence() if there is none.
+  uint64_t begin_sequence() const;
+  // Encoded bytes in memory, and the memory held for them.
+  uint64_t message_bytes() const;
+  uint64_t held_bytes() const { return held_bytes_; }
+
+  // The place of a sequence, limited to what is in memory; of the first message published at a time
+  // or later.
+  Cursor At(uint64_t sequence) const;
+  Cursor AtTime(int64_t time_ms) const;
+
+  // Frees segments at the front in which no cursor stands. True if it freed any.
+  bool Reclaim();
+  // Ends the open segment, so that its memory can be freed when the cursors have left it.
+  void Seal();
+  // Whether the open segment holds a block.
+  bool HasOpenBlock() const { return segments_.back()->capacity() != 0; }
+  // Where the second segment begins: what giving up the first one means. end_sequence() if there is
+  // only one.
+  uint64_t SecondSegment() const;
+
+ private:
+  void PushSegment(SegmentPtr segment);
+  // A segment for `bytes` more, of the size the topic's traffic asks for if the budget allows.
+  SegmentPtr MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms);
+
+  const std::shared_ptr<Storage> storage_;
+  std::deque<SegmentPtr> segments_;  // never empty
+  uint64_t held_bytes_ = 0;
+  uint32_t next_capacity_ = Segment::kPage;
+  int64_t last_segment_ms_ = 0;
+  int64_t last_wall_ms_ = 0;
+  Atomic<uint64_t> end_sequence_{1};
+};
+
+}  // namespace estiba

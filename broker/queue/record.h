@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+namespace estiba {
+
+// A stored message is a record: the tag byte of field 2, length-delimited; the length as a varint;
+// the encoded message. Records lie back to back, so a run of them is, as it stands, the field
+// `repeated Message messages = 2` of any request or response that has it.
+// Source of the encoding: protobuf.dev/programming-guides/encoding.
+inline constexpr char kRecordTag = 0x12;
+
+// Past the record at `p`, which must be complete and well formed (as everything in a segment is).
+inline const char* SkipRecord(const char* p) {
+  uint32_t length = 0;
+  int shift = 0;
+  uint8_t byte;
+  ++p;
+  do {
+    byte = static_cast<uint8_t>(*p++);
+    length |= static_cast<uint32_t>(byte & 0x7f) << shift;
+    shift += 7;
+  } while (byte & 0x80);
+  return p + length;
+}
+
+// Past `count` records.
+inline const char* SkipRecords(const char* p, uint32_t count) {
+  while (count-- > 0) p = SkipRecord(p);
+  return p;
+}
+
+}  // namespace estiba

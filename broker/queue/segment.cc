@@ -1,0 +1,186 @@
+#include "broker/queue/segment.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "broker/queue/record.h"
+
+namespace estiba {
+
+const char* Run::data() const { return segment->block() + offset; }
+
+Run Run::TakeFront(uint32_t n) {
+  Run front = *this;
+  front.count = n;
+  if (n < count) {
+    front.bytes = static_cast<uint32_t>(SkipRecords(data(), n) - data());
+    offset += front.bytes;
+  }
+  bytes -= front.bytes;
+  first += n;
+  count -= n;
+  return front;
+}
+
+SegmentPtr Segment::TryMake(std::shared_ptr<Storage> storage, uint64_t base_sequence,
+                            uint32_t capacity) {
+  const uint64_t charge = uint64_t{capacity} + sizeof(Segment);
+  if (capacity == 0) {
+    storage->budget.ForceCharge(charge);
+    return SegmentPtr(new Segment(std::move(storage), base_sequence, nullptr, 0));
+  }
+  if (!storage->budget.TryCharge(charge)) return nullptr;
+  char* block = storage->memory->pool.Allocate(capacity);
+  if (block == nullptr) {
+    storage->budget.Release(charge);
+    return nullptr;
+  }
+  return SegmentPtr(new Segment(std::move(storage), base_sequence, block, capacity));
+}
+
+SegmentPtr Segment::TryCopy(std::shared_ptr<Storage> storage, const Run& run) {
+  const Segment& from = *run.segment;
+  uint32_t index = static_cast<uint32_t>(run.first - from.base_sequence());
+  const uint32_t end = index + run.count;
+  uint32_t marks = 1;
+  for (uint32_t i = from.NextTimeChange(index); i < end; i = from.NextTimeChange(i)) ++marks;
+  constexpr uint32_t kAlignment = 3;
+  SegmentPtr copy =
+      TryMake(std::move(storage), run.first,
+              kAlignment + run.bytes + (marks + 1) * static_cast<uint32_t>(sizeof(IndexEntry)));
+  if (copy == nullptr) return nullptr;
+  const char* p = run.data();
+  while (index < end) {
+    const uint32_t stop = std::min(from.NextTimeChange(index), end);
+    const char* next = SkipRecords(p, stop - index);
+    copy->Append(p, static_cast<uint32_t>(next - p), stop - index, from.TimeOf(index));
+    p = next;
+    index = stop;
+  }
+  return copy;
+}
+
+uint32_t Segment::CapacityFor(uint32_t bytes) {
+  const uint32_t needed = bytes + sizeof(IndexEntry);
+  return (needed + kPage - 1) / kPage * kPage;
+}
+
+Segment::Segment(std::shared_ptr<Storage> storage, uint64_t base_sequence, char* block,
+                 uint32_t capacity)
+    : storage_(std::move(storage)),
+      base_sequence_(base_sequence),
+      block_(block),
+      capacity_(capacity) {}
+
+Segment::~Segment() {
+  if (block_ != nullptr) storage_->memory->pool.Free(block_, capacity_);
+  storage_->budget.Release(Charge());
+}
+
+// Entries lie unaligned at the block's back, the first one last.
+const Segment::IndexEntry& Segment::Entry(uint32_t i) const {
+  return *reinterpret_cast<const IndexEntry*>(block_ + (capacity_ & ~3u) -
+                                              (i + 1) * sizeof(IndexEntry));
+}
+
+uint32_t Segment::Room() const {
+  const uint64_t end = end_.load(std::memory_order_relaxed);  // the writer's own store
+  const uint32_t entries = entries_.load(std::memory_order_relaxed);
+  const uint64_t taken = (end >> 32) + (uint64_t{entries} + 1) * sizeof(IndexEntry);
+  return taken >= (capacity_ & ~3u) ? 0 : static_cast<uint32_t>((capacity_ & ~3u) - taken);
+}
+
+void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms) {
+  const uint64_t end = end_.load(std::memory_order_relaxed);  // the writer's own stores
+  const uint32_t entries = entries_.load(std::memory_order_relaxed);
+  const uint32_t used = static_cast<uint32_t>(end >> 32);
+  const uint32_t index = static_cast<uint32_t>(end);
+  if (entries == 0) base_time_ms_ = now_ms;
+  const uint32_t later = static_cast<uint32_t>(std::max<int64_t>(0, now_ms - base_time_ms_));
+  if (entries == 0 || Entry(entries - 1).later_ms < later ||
+      index - Entry(entries - 1).index >= kIndexStride) {
+    const uint32_t floor_ms = entries == 0 ? 0 : Entry(entries - 1).later_ms;
+    const_cast<IndexEntry&>(Entry(entries)) = {used, index, std::max(later, floor_ms)};
+    entries_.store(entries + 1, std::memory_order_release);  // S2: publishes the entry
+  }
+  std::memcpy(block_ + used, records, bytes);
+  // S1: publishes the messages and, for readers that come by the end, their index entries.
+  end_.store((uint64_t{used} + bytes) << 32 | (index + count), std::memory_order_release);
+}
+
+Segment::End Segment::end() const {
+  const uint64_t end = end_.load(std::memory_order_acquire);  // S1
+  return {static_cast<uint32_t>(end >> 32), static_cast<uint32_t>(end)};
+}
+
+uint32_t Segment::LastEntryByIndex(uint32_t index) const {
+  uint32_t low = 0;
+  uint32_t high = EntryCount();
+  while (high - low > 1) {
+    const uint32_t middle = low + (high - low) / 2;
+    (Entry(middle).index <= index ? low : high) = middle;
+  }
+  return low;
+}
+
+Run Segment::RunAt(uint32_t offset, uint32_t index, uint32_t max_bytes, uint32_t max_count) {
+  const End published = end();
+  uint32_t stop = published.count;
+  uint32_t stop_offset = published.bytes;
+  if (published.bytes - offset > max_bytes || published.count - index > max_count) {
+    // Walk from the start: what is walked is sent, so this is a few nanoseconds a message at most.
+    const char* const limit = block_ + offset + std::min(max_bytes, published.bytes - offset);
+    const char* p = SkipRecord(block_ + offset);
+    uint32_t n = 1;
+    for (; n < max_count && n < published.count - index; ++n) {
+      const char* next = SkipRecord(p);
+      if (next > limit) break;
+      p = next;
+    }
+    stop = index + n;
+    stop_offset = static_cast<uint32_t>(p - block_);
+  }
+  return {this, offset, stop_offset - offset, base_sequence_ + index, stop - index};
+}
+
+uint32_t Segment::OffsetOf(uint32_t index) const {
+  const End published = end();
+  if (index >= published.count) return published.bytes;
+  const IndexEntry& entry = Entry(LastEntryByIndex(index));
+  const char* from = block_ + entry.offset;
+  return static_cast<uint32_t>(SkipRecords(from, index - entry.index) - block_);
+}
+
+int64_t Segment::TimeOf(uint32_t index) const {
+  return base_time_ms_ + Entry(LastEntryByIndex(index)).later_ms;
+}
+
+uint32_t Segment::IndexAtTime(int64_t time_ms) const {
+  const uint32_t count = end().count;
+  const uint32_t entries = EntryCount();
+  if (count == 0) return 0;
+  uint32_t low = 0;
+  uint32_t high = entries;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (base_time_ms_ + Entry(middle).later_ms < time_ms) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low == entries ? count : std::min(Entry(low).index, count);
+}
+
+uint32_t Segment::NextTimeChange(uint32_t index) const {
+  const uint32_t entries = EntryCount();
+  uint32_t i = LastEntryByIndex(index);
+  const uint32_t time = Entry(i).later_ms;
+  while (++i < entries) {
+    if (Entry(i).later_ms != time) return Entry(i).index;
+  }
+  return std::numeric_limits<uint32_t>::max();
+}
+
+}  // namespace estiba
