@@ -11,11 +11,11 @@ namespace estiba {
 namespace {
 
 // What the unit multiplies by, or 0 if there is no such unit.
-uint64_t UnitFactor(std::string_view unit) {
+uint64_t UnitFactor(absl::string_view unit) {
   if (unit.empty() || absl::EqualsIgnoreCase(unit, "b")) return 1;
-  constexpr std::string_view kLetters = "kmgt";
+  constexpr absl::string_view kLetters = "kmgt";
   const size_t power = kLetters.find(absl::ascii_tolower(unit.front()));
-  if (power == std::string_view::npos) return 0;
+  if (power == absl::string_view::npos) return 0;
   unit.remove_prefix(1);
   uint64_t base = 0;
   if (unit.empty() || absl::EqualsIgnoreCase(unit, "b")) base = 1000;
@@ -27,9 +27,9 @@ uint64_t UnitFactor(std::string_view unit) {
 
 }  // namespace
 
-std::optional<uint64_t> ParseByteSize(std::string_view text) {
+std::optional<uint64_t> ParseByteSize(absl::string_view text) {
   const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
-  const std::string_view number = text.substr(0, digits);
+  const absl::string_view number = text.substr(0, digits);
   const uint64_t factor = UnitFactor(absl::StripLeadingAsciiWhitespace(text.substr(digits)));
   if (number.empty() || factor == 0 || !absl::ascii_isdigit(number.front())) return std::nullopt;
 
@@ -46,9 +46,9 @@ std::optional<uint64_t> ParseByteSize(std::string_view text) {
 }
 
 std::string FormatByteSize(uint64_t bytes) {
-  constexpr std::string_view kUnits[] = {"TiB", "GiB", "MiB", "KiB"};
+  constexpr absl::string_view kUnits[] = {"TiB", "GiB", "MiB", "KiB"};
   int shift = 40;
-  for (std::string_view unit : kUnits) {
+  for (absl::string_view unit : kUnits) {
     const uint64_t factor = uint64_t{1} << shift;
     if (bytes >= factor && bytes % factor == 0) return absl::StrCat(bytes / factor, unit);
     shift -= 10;

@@ -1,5 +1,5 @@
-// Everything that estibad can be told: the settings, where they come from, and the topics declared in
-// the configuration file.
+// Everything that estibad can be told: the settings, where they come from, and the topics declared
+// in the configuration file.
 //
 // A setting comes from a flag (--memory-budget=64MiB), else from the environment
 // (ESTIBA_MEMORY_BUDGET), else from the YAML file that --config names (memory-budget: 64MiB), else
@@ -32,8 +32,8 @@ struct Config {
     StartFrom from = StartFrom::kEarliest;
   };
 
-  // A topic that exists before the broker says ready. What the file leaves out is filled in from the
-  // settings. 0 means as in the settings of the same name: no limit.
+  // A topic that exists before the broker says ready. What the file leaves out is filled in from
+  // the settings. 0 means as in the settings of the same name: no limit.
   struct TopicDeclaration {
     std::string name;
     FullPolicy full_policy = FullPolicy::kReject;

@@ -10,14 +10,14 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 
 namespace estiba::log {
 namespace {
 
+// In the order of Level.
 constexpr std::string_view kLevelNames[] = {"debug", "info", "warn", "error"};
-
-std::string_view Name(Level level) { return kLevelNames[static_cast<int>(level)]; }
+constexpr const char* kLevelTags[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
 
 spdlog::level::level_enum SpdlogLevel(Level level) {
   switch (level) {
@@ -77,9 +77,8 @@ void Write(Level level, std::string_view event, Fields fields) {
   Logger& logger = TheLogger();
   const spdlog::level::level_enum spdlog_level = SpdlogLevel(level);
   if (!logger.spdlog.should_log(spdlog_level)) return;
-  logger.spdlog.log(spdlog_level,
-                    FormatLine(logger.format.load(std::memory_order_relaxed), absl::Now(), level,
-                               event, fields));
+  logger.spdlog.log(spdlog_level, FormatLine(logger.format.load(std::memory_order_relaxed),
+                                             absl::Now(), level, event, fields));
 }
 
 }  // namespace
@@ -89,18 +88,18 @@ std::string FormatLine(Format format, absl::Time time, Level level, std::string_
   const std::string when = absl::FormatTime("%Y-%m-%d%ET%H:%M:%E3SZ", time, absl::UTCTimeZone());
   if (format == Format::kText) {
     const std::string quoted_event = Quoted(event);
-    std::string line =
-        absl::StrFormat("%s %-5s %s", when, absl::AsciiStrToUpper(Name(level)),
-                        std::string_view(quoted_event).substr(1, quoted_event.size() - 2));
+    std::string line = absl::StrCat(when, " ", kLevelTags[static_cast<int>(level)], " ",
+                                    quoted_event.substr(1, quoted_event.size() - 2));
     for (const Field& field : fields) {
       const nlohmann::ordered_json value = ToJson(field.value);
       std::string text = value.is_string() ? value.get<std::string>() : value.dump();
       if (!IsPlain(text)) text = Quoted(text);
-      absl::StrAppend(&line, " ", field.key, "=", text);
+      absl::StrAppend(&line, " ", std::string(field.key), "=", text);
     }
     return line;
   }
-  nlohmann::ordered_json line{{"time", when}, {"level", Name(level)}, {"message", event}};
+  nlohmann::ordered_json line{
+      {"time", when}, {"level", kLevelNames[static_cast<int>(level)]}, {"message", event}};
   for (const Field& field : fields) {
     // The three keys above are ours; a field of the same name must not replace them.
     std::string key(field.key);

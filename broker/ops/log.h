@@ -3,7 +3,8 @@
 //   log::Info("Server started, listening on 8085", {{"address", "127.0.0.1:8085"}});
 //
 //   2026-11-22T03:10:44.123Z INFO  Server started, listening on 8085 address=127.0.0.1:8085
-//   {"time":"2026-11-22T03:10:44.123Z","level":"info","message":"Server started, ...","address":...}
+//   {"time":"2026-11-22T03:10:44.123Z","level":"info","message":"Server started,
+//   ...","address":...}
 //
 // Any thread may log. A line goes out whole, in one write. The writer waits while stderr is a full
 // pipe, so nothing that must not wait logs per message. Values are escaped: a client's input can
@@ -56,7 +57,8 @@ void Info(std::string_view event, Fields fields = {});
 void Warn(std::string_view event, Fields fields = {});
 void Error(std::string_view event, Fields fields = {});
 
-// The line that such an event makes, without its end. Bytes that are not UTF-8 become U+FFFD in JSON.
+// The line that such an event makes, without its end. Bytes that are not UTF-8 become U+FFFD in
+// JSON.
 std::string FormatLine(Format format, absl::Time time, Level level, std::string_view event,
                        Fields fields);
 

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 
 namespace estiba {
 namespace {
@@ -38,7 +39,7 @@ uint64_t PhysicalMemory(const fs::path& root) {
 }
 
 // The smallest value of `files` from mount/path up to the mount itself.
-uint64_t SmallestAlong(const fs::path& mount, std::string_view path,
+uint64_t SmallestAlong(const fs::path& mount, absl::string_view path,
                        std::initializer_list<const char*> files) {
   fs::path relative = fs::path(std::string(path)).relative_path().lexically_normal();
   if (absl::StartsWith(relative.string(), "..")) relative.clear();
@@ -58,13 +59,13 @@ uint64_t CgroupLimit(const fs::path& root) {
   uint64_t smallest = kNoLimit;
   // Lines read "hierarchy:controllers:path"; version 2 has hierarchy 0 and no controllers.
   for (std::string line; std::getline(in, line);) {
-    const std::vector<std::string_view> parts = absl::StrSplit(line, absl::MaxSplits(':', 2));
+    const std::vector<absl::string_view> parts = absl::StrSplit(line, absl::MaxSplits(':', 2));
     if (parts.size() != 3) continue;
     if (parts[0] == "0" && parts[1].empty()) {
       smallest = std::min(smallest, SmallestAlong(mount, parts[2], {"memory.max", "memory.high"}));
       continue;
     }
-    const std::vector<std::string_view> controllers = absl::StrSplit(parts[1], ',');
+    const std::vector<absl::string_view> controllers = absl::StrSplit(parts[1], ',');
     if (std::find(controllers.begin(), controllers.end(), "memory") == controllers.end()) continue;
     smallest =
         std::min(smallest, SmallestAlong(mount / "memory", parts[2], {"memory.limit_in_bytes"}));

@@ -6,7 +6,7 @@
 
 namespace estiba {
 
-size_t EditDistance(std::string_view a, std::string_view b) {
+size_t EditDistance(absl::string_view a, absl::string_view b) {
   constexpr size_t kLongest = 64;
   a = a.substr(0, kLongest);
   b = b.substr(0, kLongest);
@@ -25,9 +25,9 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-std::string_view NearestName(std::string_view wrong, std::span<const std::string_view> names) {
+absl::string_view NearestName(absl::string_view wrong, std::span<const absl::string_view> names) {
   return *std::min_element(names.begin(), names.end(),
-                           [wrong](std::string_view a, std::string_view b) {
+                           [wrong](absl::string_view a, absl::string_view b) {
                              return EditDistance(wrong, a) < EditDistance(wrong, b);
                            });
 }

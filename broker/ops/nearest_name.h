@@ -4,16 +4,17 @@
 
 #include <cstddef>
 #include <span>
-#include <string_view>
+
+#include "absl/strings/string_view.h"
 
 namespace estiba {
 
 // Insertions, deletions and replacements that make `b` out of `a`. Of long names only the first 64
 // characters count, which bounds the work.
-size_t EditDistance(std::string_view a, std::string_view b);
+size_t EditDistance(absl::string_view a, absl::string_view b);
 
 // The one of `names` nearest to `wrong`; the first of several. `names` must not be empty.
-std::string_view NearestName(std::string_view wrong, std::span<const std::string_view> names);
+absl::string_view NearestName(absl::string_view wrong, std::span<const absl::string_view> names);
 
 }  // namespace estiba
 

@@ -17,11 +17,11 @@ struct Overloaded : Fs... {
   using Fs::operator()...;
 };
 
-absl::Status Must(std::string_view rule) {
+absl::Status Must(absl::string_view rule) {
   return absl::InvalidArgumentError(absl::StrCat("must be ", rule));
 }
 
-constexpr std::string_view kSwitchText = "true or false";
+constexpr absl::string_view kSwitchText = "true or false";
 
 std::string Text(const CountRange& range) {
   return absl::StrCat("a number from ", range.min, " to ", range.max);
@@ -37,7 +37,7 @@ std::string Text(const TimeRange& range) {
                       " to ", FormatTime(range.max));
 }
 
-std::string Text(std::span<const std::string_view> names) {
+std::string Text(std::span<const absl::string_view> names) {
   return absl::StrCat("one of ", absl::StrJoin(names, ", "));
 }
 
@@ -50,17 +50,17 @@ absl::Status Store(const absl::StatusOr<T>& value, Keep keep) {
 
 }  // namespace
 
-absl::StatusOr<bool> ParseSwitch(std::string_view text) {
-  for (std::string_view yes : {"true", "yes", "on", "1"}) {
+absl::StatusOr<bool> ParseSwitch(absl::string_view text) {
+  for (absl::string_view yes : {"true", "yes", "on", "1"}) {
     if (absl::EqualsIgnoreCase(text, yes)) return true;
   }
-  for (std::string_view no : {"false", "no", "off", "0"}) {
+  for (absl::string_view no : {"false", "no", "off", "0"}) {
     if (absl::EqualsIgnoreCase(text, no)) return false;
   }
   return Must(kSwitchText);
 }
 
-absl::StatusOr<uint32_t> ParseCount(std::string_view text, const CountRange& range) {
+absl::StatusOr<uint32_t> ParseCount(absl::string_view text, const CountRange& range) {
   uint32_t value = 0;
   if (!absl::SimpleAtoi(text, &value) || value < range.min || value > range.max) {
     return Must(Text(range));
@@ -68,14 +68,14 @@ absl::StatusOr<uint32_t> ParseCount(std::string_view text, const CountRange& ran
   return value;
 }
 
-absl::StatusOr<uint64_t> ParseBytes(std::string_view text, const BytesRange& range) {
+absl::StatusOr<uint64_t> ParseBytes(absl::string_view text, const BytesRange& range) {
   const std::optional<uint64_t> value = ParseByteSize(text);
   if (value && *value == 0 && range.or_zero) return 0;
   if (!value || *value < range.min || *value > range.max) return Must(Text(range));
   return *value;
 }
 
-absl::StatusOr<absl::Duration> ParseTime(std::string_view text, const TimeRange& range) {
+absl::StatusOr<absl::Duration> ParseTime(absl::string_view text, const TimeRange& range) {
   absl::Duration value;
   if (!absl::ParseDuration(text, &value)) return Must(Text(range));
   if (value == absl::ZeroDuration() && range.or_zero) return value;
@@ -83,7 +83,7 @@ absl::StatusOr<absl::Duration> ParseTime(std::string_view text, const TimeRange&
   return value;
 }
 
-absl::StatusOr<int> ParseChoice(std::string_view text, std::span<const std::string_view> names) {
+absl::StatusOr<int> ParseChoice(absl::string_view text, std::span<const absl::string_view> names) {
   for (size_t i = 0; i < names.size(); ++i) {
     if (text == names[i]) return static_cast<int>(i);
   }
@@ -92,7 +92,7 @@ absl::StatusOr<int> ParseChoice(std::string_view text, std::span<const std::stri
 
 std::string FormatTime(absl::Duration time) { return absl::FormatDuration(time); }
 
-absl::Status SetByRule(const SettingRule& rule, std::string_view text, const Machine& machine,
+absl::Status SetByRule(const SettingRule& rule, absl::string_view text, const Machine& machine,
                        Config* config) {
   return std::visit(
       Overloaded{
@@ -106,8 +106,7 @@ absl::Status SetByRule(const SettingRule& rule, std::string_view text, const Mac
             return Store(ParseBytes(text, r.range), [&](uint64_t v) { config->*r.field = v; });
           },
           [&](const TimeRule& r) {
-            return Store(ParseTime(text, r.range),
-                         [&](absl::Duration v) { config->*r.field = v; });
+            return Store(ParseTime(text, r.range), [&](absl::Duration v) { config->*r.field = v; });
           },
           [&](const ChoiceRule& r) {
             return Store(ParseChoice(text, r.names), [&](int v) { r.set(v, config); });
@@ -130,13 +129,13 @@ std::string GetByRule(const SettingRule& rule, const Config& config) {
       rule);
 }
 
-std::string_view TypeName(const SettingRule& rule) {
+absl::string_view TypeName(const SettingRule& rule) {
   return std::visit(Overloaded{
-                        [](const SwitchRule&) -> std::string_view { return "BOOL"; },
-                        [](const CountRule&) -> std::string_view { return "NUMBER"; },
-                        [](const BytesRule&) -> std::string_view { return "SIZE"; },
-                        [](const TimeRule&) -> std::string_view { return "DURATION"; },
-                        [](const ChoiceRule&) -> std::string_view { return "CHOICE"; },
+                        [](const SwitchRule&) -> absl::string_view { return "BOOL"; },
+                        [](const CountRule&) -> absl::string_view { return "NUMBER"; },
+                        [](const BytesRule&) -> absl::string_view { return "SIZE"; },
+                        [](const TimeRule&) -> absl::string_view { return "DURATION"; },
+                        [](const ChoiceRule&) -> absl::string_view { return "CHOICE"; },
                         [](const CustomRule& r) { return r.type; },
                     },
                     rule);

@@ -3,8 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include <algorithm>
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -18,12 +17,12 @@
 namespace estiba {
 namespace {
 
-constexpr std::string_view kAuto = "auto";
+constexpr absl::string_view kAuto = "auto";
 
-constexpr std::string_view kAddressRule =
-    "auto or an IPv4 or IPv6 address; auto: 127.0.0.1, or all addresses in a container";
+constexpr absl::string_view kAddressRule =
+    "auto, localhost or an IPv4 or IPv6 address; auto: 127.0.0.1, or all addresses in a container";
 
-absl::Status SetAddress(std::string_view text, const Machine& machine, Config* config) {
+absl::Status SetAddress(absl::string_view text, const Machine& machine, Config* config) {
   if (text == kAuto) {
     config->listen_address = machine.in_container ? "::" : "127.0.0.1";
     return absl::OkStatus();
@@ -40,17 +39,17 @@ absl::Status SetAddress(std::string_view text, const Machine& machine, Config* c
 }
 
 constexpr uint64_t kSmallestBudget = uint64_t{16} << 20;
-constexpr std::string_view kBudgetRule =
-    "a size of 16MiB or more, or 1% to 100% of the cgroup's limit (without one: of physical memory)";
+constexpr absl::string_view kBudgetRule =
+    "a size of 16MiB or more, or 1% to 100% of the cgroup's limit (without one: of physical "
+    "memory)";
 
-absl::Status SetBudget(std::string_view text, const Machine& machine, Config* config) {
-  std::string_view number = text;
+absl::Status SetBudget(absl::string_view text, const Machine& machine, Config* config) {
+  absl::string_view number = text;
   uint64_t bytes = 0;
   std::string explanation;
   if (absl::ConsumeSuffix(&number, "%")) {
     double percent = 0;
-    const bool in_range =
-        absl::SimpleAtod(number, &percent) && percent >= 1.0 && percent <= 100.0;
+    const bool in_range = absl::SimpleAtod(number, &percent) && percent >= 1.0 && percent <= 100.0;
     if (in_range) {
       bytes = static_cast<uint64_t>(static_cast<double>(machine.memory.bytes) * percent / 100.0);
       // Whole KiB, so that it can be said and read.
@@ -68,10 +67,10 @@ absl::Status SetBudget(std::string_view text, const Machine& machine, Config* co
   return absl::OkStatus();
 }
 
-constexpr std::string_view kLogFormatRule =
+constexpr absl::string_view kLogFormatRule =
     "one of text, json, auto; auto: json in a container unless stderr is a terminal, else text";
 
-absl::Status SetLogFormat(std::string_view text, const Machine& machine, Config* config) {
+absl::Status SetLogFormat(absl::string_view text, const Machine& machine, Config* config) {
   if (text == kAuto) {
     const bool json = machine.in_container && !machine.stderr_is_terminal;
     config->log_format = json ? log::Format::kJson : log::Format::kText;
@@ -85,7 +84,7 @@ absl::Status SetLogFormat(std::string_view text, const Machine& machine, Config*
   return absl::OkStatus();
 }
 
-constexpr std::string_view kLogLevels[] = {"debug", "info", "warn", "error"};
+constexpr absl::string_view kLogLevels[] = {"debug", "info", "warn", "error"};
 
 constexpr uint64_t kKiB = 1024;
 constexpr TimeRange kOffOrUpToADay{absl::Seconds(10), absl::Hours(24), true};
@@ -93,8 +92,8 @@ constexpr TimeRange kOffOrUpToADay{absl::Seconds(10), absl::Hours(24), true};
 const Setting kSettings[] = {
     {"Configuration", "config", "",
      CustomRule{"FILE", "a YAML file",
-                [](std::string_view text, const Machine&, Config* config) {
-                  config->config_file = text;
+                [](absl::string_view text, const Machine&, Config* config) {
+                  config->config_file = std::string(text);
                   return absl::OkStatus();
                 },
                 [](const Config& config) { return config.config_file; }},
@@ -116,7 +115,8 @@ const Setting kSettings[] = {
      TimeRule{&Config::keepalive_timeout, {absl::Seconds(1), absl::Minutes(10)}},
      "Close a connection whose client has not answered a ping for this long; what it held is then "
      "redelivered."},
-    {"Network", "max-connection-age", "0", TimeRule{&Config::max_connection_age, kRetentionAgeRange},
+    {"Network", "max-connection-age", "0",
+     TimeRule{&Config::max_connection_age, {absl::Seconds(10), absl::Hours(24 * 31), true}},
      "Ask clients to reconnect after this long, so that connections spread over new brokers. "
      "0: never."},
 
@@ -172,8 +172,7 @@ const Setting kSettings[] = {
      TimeRule{&Config::drain_deadline, {absl::ZeroDuration(), absl::Hours(1)}},
      "After SIGTERM, consumers have this long to take what is held."},
     {"Operation", "log-level", "info",
-     ChoiceRule{kLogLevels,
-                [](int i, Config* c) { c->log_level = static_cast<log::Level>(i); },
+     ChoiceRule{kLogLevels, [](int i, Config* c) { c->log_level = static_cast<log::Level>(i); },
                 [](const Config& c) { return static_cast<int>(c.log_level); }},
      "Least level that is logged."},
     {"Operation", "log-format", "auto",
@@ -188,33 +187,33 @@ const Setting kSettings[] = {
 
 std::span<const Setting> SettingTable() { return kSettings; }
 
-const Setting* FindSetting(std::string_view name) {
+const Setting* FindSetting(absl::string_view name) {
   for (const Setting& setting : kSettings) {
     if (setting.name == name) return &setting;
   }
   return nullptr;
 }
 
-std::string EnvironmentName(std::string_view name) {
+std::string EnvironmentName(absl::string_view name) {
   return absl::StrCat("ESTIBA_", absl::AsciiStrToUpper(absl::StrReplaceAll(name, {{"-", "_"}})));
 }
 
-std::span<const std::string_view> SettingNames() {
-  static const std::vector<std::string_view>* const names = [] {
-    auto* list = new std::vector<std::string_view>;
+std::span<const absl::string_view> SettingNames() {
+  static const std::vector<absl::string_view>* const names = [] {
+    auto* list = new std::vector<absl::string_view>;
     for (const Setting& setting : kSettings) list->push_back(setting.name);
     return list;
   }();
   return *names;
 }
 
-absl::Status SettingError(std::string_view setting, std::string_view origin, std::string_view value,
-                          std::string_view rule) {
+absl::Status SettingError(absl::string_view setting, absl::string_view origin,
+                          absl::string_view value, absl::string_view rule) {
   constexpr size_t kShown = 120;
-  const std::string_view cut = value.size() > kShown ? "..." : "";
-  return absl::InvalidArgumentError(
-      absl::StrCat("setting '", setting, "' from ", origin, ": '",
-                   absl::CHexEscape(value.substr(0, kShown)), cut, "' ", rule));
+  const absl::string_view cut = value.size() > kShown ? "..." : "";
+  return absl::InvalidArgumentError(absl::StrCat("setting '", setting, "' from ", origin, ": '",
+                                                 absl::CHexEscape(value.substr(0, kShown)), cut,
+                                                 "' ", rule));
 }
 
 }  // namespace estiba

@@ -1,0 +1,161 @@
+#include "broker/ops/declared_topics.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "broker/ops/setting_rule.h"
+#include "broker/ops/setting_table.h"
+
+namespace estiba {
+namespace {
+
+constexpr absl::string_view kTopicKeys[] = {"name",          "full-policy",     "budget",
+                                            "retention-age", "retention-bytes", "subscriptions"};
+constexpr absl::string_view kSubscriptionKeys[] = {"name", "ack-deadline", "from"};
+constexpr absl::string_view kFromNames[] = {"earliest", "latest"};
+
+bool IsName(absl::string_view name) {
+  if (name.empty() || name.size() > 255 || !absl::ascii_isalnum(name.front())) return false;
+  constexpr absl::string_view kOthers = "-_.~+%/";
+  for (char c : name) {
+    if (!absl::ascii_isalnum(c) && kOthers.find(c) == absl::string_view::npos) return false;
+  }
+  return true;
+}
+
+// Reads a key, if it is there, with `parse` (text -> StatusOr<T>) and hands the value to `keep`.
+template <typename Parse, typename Keep>
+absl::Status Take(const YamlMap& map, absl::string_view key, Parse parse, Keep keep) {
+  const absl::StatusOr<std::optional<std::string>> text = map.Text(key);
+  if (!text.ok()) return text.status();
+  if (!text->has_value()) return absl::OkStatus();
+  const auto value = parse(**text);
+  if (!value.ok()) {
+    return SettingError(map.PathTo(key), map.OriginOf(key), **text, value.status().message());
+  }
+  keep(*value);
+  return absl::OkStatus();
+}
+
+// The first thing that is wrong.
+absl::Status First(std::initializer_list<absl::Status> statuses) {
+  for (const absl::Status& status : statuses) {
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// Reads all declarations; the names seen so far make it one object.
+class Reader {
+ public:
+  Reader(const std::string& path, Config* config) : path_(path), config_(config) {}
+
+  absl::Status ReadTopic(std::string what, const YAML::Node& node) {
+    absl::StatusOr<YamlMap> map = YamlMap::Read(path_, std::move(what), node, kTopicKeys);
+    if (!map.ok()) return map.status();
+    Config::TopicDeclaration topic;
+    topic.full_policy = config_->full_policy;
+    topic.budget_bytes = config_->topic_budget_bytes;
+    topic.retention_age = config_->retention_age;
+    topic.retention_bytes = config_->retention_bytes;
+    const auto to_bytes = [](absl::string_view t) { return ParseBytes(t, kTopicBytesRange); };
+    const auto to_age = [](absl::string_view t) { return ParseTime(t, kRetentionAgeRange); };
+    const auto to_policy = [](absl::string_view t) { return ParseChoice(t, kFullPolicyNames); };
+    const absl::Status status = First({
+        ReadName(*map, &topic_names_, &topic.name),
+        Take(*map, "full-policy", to_policy,
+             [&](int v) { topic.full_policy = static_cast<Config::FullPolicy>(v); }),
+        Take(*map, "budget", to_bytes, [&](uint64_t v) { topic.budget_bytes = v; }),
+        Take(*map, "retention-age", to_age, [&](absl::Duration v) { topic.retention_age = v; }),
+        Take(*map, "retention-bytes", to_bytes, [&](uint64_t v) { topic.retention_bytes = v; }),
+        ReadSubscriptions(*map, &topic),
+    });
+    if (!status.ok()) return status;
+    if (topic_names_.size() > config_->max_topics) {
+      return TooMany(map->OriginOf("name"), "topics", "max-topics", config_->max_topics);
+    }
+    config_->topics.push_back(std::move(topic));
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status ReadSubscriptions(const YamlMap& topic_map, Config::TopicDeclaration* topic) {
+    const absl::StatusOr<std::vector<YAML::Node>> list = topic_map.List("subscriptions");
+    if (!list.ok()) return list.status();
+    for (size_t i = 0; i < list->size(); ++i) {
+      const absl::Status status = ReadSubscription(
+          absl::StrCat(topic_map.PathTo("subscriptions"), "[", i, "]"), (*list)[i], topic);
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadSubscription(std::string what, const YAML::Node& node,
+                                Config::TopicDeclaration* topic) {
+    absl::StatusOr<YamlMap> map = YamlMap::Read(path_, std::move(what), node, kSubscriptionKeys);
+    if (!map.ok()) return map.status();
+    Config::SubscriptionDeclaration subscription;
+    subscription.ack_deadline = config_->ack_deadline;
+    const auto to_time = [](absl::string_view t) { return ParseTime(t, kAckDeadlineRange); };
+    const auto to_from = [](absl::string_view t) { return ParseChoice(t, kFromNames); };
+    const absl::Status status = First({
+        ReadName(*map, &subscription_names_, &subscription.name),
+        Take(*map, "ack-deadline", to_time,
+             [&](absl::Duration v) { subscription.ack_deadline = v; }),
+        Take(*map, "from", to_from,
+             [&](int v) { subscription.from = static_cast<Config::StartFrom>(v); }),
+    });
+    if (!status.ok()) return status;
+    if (subscription_names_.size() > config_->max_subscriptions) {
+      return TooMany(map->OriginOf("name"), "subscriptions", "max-subscriptions",
+                     config_->max_subscriptions);
+    }
+    topic->subscriptions.push_back(std::move(subscription));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadName(const YamlMap& map, std::set<std::string>* seen, std::string* name) {
+    const absl::StatusOr<std::optional<std::string>> text = map.Text("name");
+    if (!text.ok()) return text.status();
+    const std::string value = text->value_or("");
+    const auto wrong = [&](absl::string_view rule) {
+      return SettingError(map.PathTo("name"), map.OriginOf("name"), value, rule);
+    };
+    if (!IsName(value)) {
+      return wrong(
+          "must be 1 to 255 letters, digits and - _ . ~ + % /, the first a letter or digit");
+    }
+    if (!seen->insert(value).second) return wrong("must be unique in the file");
+    *name = value;
+    return absl::OkStatus();
+  }
+
+  static absl::Status TooMany(absl::string_view origin, absl::string_view what,
+                              absl::string_view setting, uint32_t limit) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(origin, ": more ", what, " than setting '", setting, "' allows, ", limit));
+  }
+
+  const std::string& path_;
+  Config* const config_;
+  std::set<std::string> topic_names_;
+  std::set<std::string> subscription_names_;
+};
+
+}  // namespace
+
+absl::Status ReadDeclaredTopics(const std::string& path, const YamlMap& file, Config* config) {
+  const absl::StatusOr<std::vector<YAML::Node>> list = file.List("topics");
+  if (!list.ok()) return list.status();
+  Reader reader(path, config);
+  for (size_t i = 0; i < list->size(); ++i) {
+    const absl::Status status = reader.ReadTopic(absl::StrCat("topics[", i, "]"), (*list)[i]);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace estiba
