@@ -10,9 +10,9 @@
 
 namespace estiba::testing {
 
-// The estibad of this build, on a port that the kernel chose on 127.0.0.1, ready when the constructor
-// returns (which throws std::runtime_error with the daemon's output where it does not get ready).
-// The destructor kills it. Threads as for Process.
+// The estibad of this build, on a port that the kernel chose on 127.0.0.1, ready when the
+// constructor returns (which throws std::runtime_error with the daemon's output where it does not
+// get ready). The destructor kills it. Threads as for Process.
 //
 //   Daemon daemon({"--memory-budget=64MiB"});
 //   Connect(daemon.address());

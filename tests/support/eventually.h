@@ -12,15 +12,20 @@ namespace estiba::testing {
 // How much longer things take in this build. Deadlines given to the helpers in tests/support are
 // multiplied by it; deadlines of the thing under test are not.
 #if defined(__SANITIZE_THREAD__)
-inline constexpr int kSlowdown = 10;
+#define ESTIBA_TSAN 1
 #elif defined(__SANITIZE_ADDRESS__)
-inline constexpr int kSlowdown = 4;
+#define ESTIBA_ASAN 1
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-inline constexpr int kSlowdown = 10;
-#else
-inline constexpr int kSlowdown = 1;
+#if __has_feature(thread_sanitizer)
+#define ESTIBA_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define ESTIBA_ASAN 1
 #endif
+#endif
+#if defined(ESTIBA_TSAN)
+inline constexpr int kSlowdown = 10;
+#elif defined(ESTIBA_ASAN)
+inline constexpr int kSlowdown = 4;
 #else
 inline constexpr int kSlowdown = 1;
 #endif

@@ -156,8 +156,8 @@ std::optional<ExitStatus> Process::Wait(absl::Duration timeout) {
   if (!done) return std::nullopt;
   // The outputs end with the child (its own children, if any, must not outlive it).
   reader_.join();
-  exit_status_ = WIFSIGNALED(status) ? ExitStatus{-1, WTERMSIG(status)}
-                                     : ExitStatus{WEXITSTATUS(status), 0};
+  exit_status_ =
+      WIFSIGNALED(status) ? ExitStatus{-1, WTERMSIG(status)} : ExitStatus{WEXITSTATUS(status), 0};
   return exit_status_;
 }
 

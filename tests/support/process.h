@@ -42,7 +42,8 @@ struct ExitStatus {
 //   REQUIRE(cat.stdout_text() == "hello");
 class Process {
  public:
-  // `args[0]` is the program, by full path or to be found in PATH. `environment` is added to our own.
+  // `args[0]` is the program, by full path or to be found in PATH. `environment` is added to our
+  // own.
   explicit Process(std::vector<std::string> args,
                    const std::map<std::string, std::string>& environment = {});
   ~Process();
