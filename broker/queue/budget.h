@@ -41,8 +41,9 @@ class Budget {
   // Gives back, and tells those who wait.
   void Release(uint64_t bytes);
 
-  // Asks to be told, once, after the next Release here or above. Check again after the call: memory
-  // may have come free just before.
+  // Asks to be told, once, when there may be room again: after the next Release in the whole tree
+  // at the latest. Try again after the call: memory may have come free just before. The waiter is
+  // told all the same, must not wait anew before that, and must live until then.
   void Wait(BudgetWaiter* waiter);
 
   uint64_t limit() const { return limit_; }
@@ -50,7 +51,9 @@ class Budget {
   uint64_t PeakApprox() const { return peak_.load(std::memory_order_relaxed); }
 
  private:
+  bool HasRoom(uint64_t bytes) const;
   bool TryChargeHere(uint64_t bytes);
+  void WakeWaiters();
   void NotePeak(uint64_t used);
 
   const uint64_t limit_;

@@ -13,7 +13,9 @@ const char* Run::data() const { return segment->block() + offset; }
 Run Run::TakeFront(uint32_t n) {
   Run front = *this;
   front.count = n;
-  if (n < count) {
+  if (segment == nullptr) {
+    front.bytes = 0;  // bytes given up: only the sequences count
+  } else if (n < count) {
     front.bytes = static_cast<uint32_t>(SkipRecords(data(), n) - data());
     offset += front.bytes;
   }
@@ -78,10 +80,11 @@ Segment::~Segment() {
   storage_->budget.Release(Charge());
 }
 
-// Entries lie unaligned at the block's back, the first one last.
+// Entries lie at the block's back, aligned to 4 bytes, the first one last.
 const Segment::IndexEntry& Segment::Entry(uint32_t i) const {
-  return *reinterpret_cast<const IndexEntry*>(block_ + (capacity_ & ~3u) -
-                                              (i + 1) * sizeof(IndexEntry));
+  const char* const entry = block_ + (capacity_ & ~3u) - (i + 1) * sizeof(IndexEntry);
+  NoteRead(entry);
+  return *reinterpret_cast<const IndexEntry*>(entry);
 }
 
 uint32_t Segment::Room() const {
@@ -101,7 +104,9 @@ void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_
   if (entries == 0 || Entry(entries - 1).later_ms < later ||
       index - Entry(entries - 1).index >= kIndexStride) {
     const uint32_t floor_ms = entries == 0 ? 0 : Entry(entries - 1).later_ms;
-    const_cast<IndexEntry&>(Entry(entries)) = {used, index, std::max(later, floor_ms)};
+    const IndexEntry& entry = Entry(entries);
+    NoteWrite(&entry);
+    const_cast<IndexEntry&>(entry) = {used, index, std::max(later, floor_ms)};
     entries_.store(entries + 1, std::memory_order_release);  // S2: publishes the entry
   }
   std::memcpy(block_ + used, records, bytes);
