@@ -3,11 +3,12 @@
 // Owner and lifetime: a light handle on a Client's connection; make one where it is needed.
 //
 // Threads: every method may be called from any thread, also in callbacks. The calls block until the
-// answer is here or `timeout` has passed (DEADLINE_EXCEEDED); they do not need the Client's threads.
+// answer is here or `timeout` has passed (DEADLINE_EXCEEDED); they do not need the Client's
+// threads.
 //
 // Failure: the broker's status as it is: INVALID_ARGUMENT (field, value and rule), NOT_FOUND,
-// ALREADY_EXISTS, RESOURCE_EXHAUSTED; UNAVAILABLE when nobody answers or the broker is shutting down.
-// Nothing is tried twice.
+// ALREADY_EXISTS, RESOURCE_EXHAUSTED; UNAVAILABLE when nobody answers or the broker is shutting
+// down. Nothing is tried twice.
 #ifndef ESTIBA_ADMIN_H_
 #define ESTIBA_ADMIN_H_
 
@@ -147,12 +148,13 @@ struct Page {
 };
 
 struct PageRequest {
-  uint32_t page_size = 0;  // 1-1,000; 0: 100
+  uint32_t page_size = 0;       // 1-1,000; 0: 100
   std::string page_token = {};  // empty: the first page
 };
 
 struct StatsQuery {
-  // Also the figures of each topic and its subscriptions (up to 1,000 topics), or of this topic only.
+  // Also the figures of each topic and its subscriptions (up to 1,000 topics), or of this topic
+  // only.
   bool topics = false;
   std::string topic = {};
 };
@@ -161,17 +163,18 @@ struct StatsQuery {
 // not be destroyed in its own callback (Cancel may be called there).
 class StatsWatch {
  public:
-  explicit StatsWatch(std::shared_ptr<internal::StatsWatchImpl> impl);
+  explicit StatsWatch(std::unique_ptr<internal::StatsWatchImpl> impl);
   ~StatsWatch();
   StatsWatch(const StatsWatch&) = delete;
   StatsWatch& operator=(const StatsWatch&) = delete;
 
   void Cancel();
-  // Waits until the watch has ended and returns why: OK after Cancel. DEADLINE_EXCEEDED: it has not.
+  // Waits until the watch has ended and returns why: OK after Cancel. DEADLINE_EXCEEDED: it has
+  // not.
   absl::Status Wait(absl::Time deadline = absl::InfiniteFuture());
 
  private:
-  std::shared_ptr<internal::StatsWatchImpl> impl_;
+  std::unique_ptr<internal::StatsWatchImpl> impl_;
 };
 
 class Admin {
@@ -198,8 +201,8 @@ class Admin {
   absl::Status DeleteSubscription(const std::string& name);
 
   absl::StatusOr<BrokerStats> Stats(const StatsQuery& query = {});
-  // The figures at once and after each interval (100 ms - 1 h), on a Client thread, until cancelled or
-  // the stream ends (a lost connection is not opened again).
+  // The figures at once and after each interval (100 ms - 1 h), on a Client thread, until cancelled
+  // or the stream ends (a lost connection is not opened again).
   std::unique_ptr<StatsWatch> WatchStats(absl::Duration interval, const StatsQuery& query,
                                          std::function<void(const BrokerStats&)> callback);
 
@@ -212,9 +215,9 @@ class Admin {
   absl::StatusOr<uint32_t> CloseConnections(const std::string& client_name);
   absl::StatusOr<uint32_t> CloseConnection(uint64_t id);
 
-  // Publishes one batch by a single call: no stream, no retry, no protection from duplicates. A full
-  // topic: RESOURCE_EXHAUSTED (see RetryAfter in client.h), or waiting until the timeout under the
-  // block policy.
+  // Publishes one batch by a single call: no stream, no retry, no protection from duplicates. A
+  // full topic: RESOURCE_EXHAUSTED (see RetryAfter in client.h), or waiting until the timeout under
+  // the block policy.
   absl::StatusOr<PublishedBatch> PublishOnce(const std::string& topic,
                                              absl::Span<const Message> messages);
 

@@ -1,18 +1,19 @@
 // The connection to a broker, shared by any number of Publishers, Subscribers and Admins.
 //
-// Owner and lifetime: the application makes a Client and hands it to the others, each of which keeps
-// the connection alive for itself. So they may be destroyed in any order; the connection closes and
-// its threads are joined when the last of them goes. None of them may be destroyed inside one of its
-// own callbacks.
+// Owner and lifetime: the application makes a Client and hands it to the others, each of which
+// keeps the connection alive for itself. So they may be destroyed in any order; the connection
+// closes and its threads are joined when the last of them goes. None of them may be destroyed
+// inside one of its own callbacks.
 //
-// Threads: every method may be called from any thread. A Client runs `ClientOptions::threads` threads
-// of its own (one by default), and every callback of every object made from it runs on them. A
-// callback that blocks therefore holds up everything that shares the Client: use more threads, or a
-// second Client, for slow work. Callbacks of one Subscriber never overlap, nor do those of one
-// Publisher.
+// Threads: every method may be called from any thread. A Client runs `ClientOptions::threads`
+// threads of its own (one by default), and every callback of every object made from it runs on
+// them. A callback that blocks therefore holds up everything that shares the Client: use more
+// threads, or a second Client, for slow work. Callbacks of one Subscriber never overlap, nor do
+// those of one Publisher.
 //
-// Failure: nothing throws; making a Client cannot fail. The connection is opened when something needs
-// it and opened again, with back-off, when it breaks; an unreachable broker shows as UNAVAILABLE.
+// Failure: nothing throws; making a Client cannot fail. The connection is opened when something
+// needs it and opened again, with back-off, when it breaks; an unreachable broker shows as
+// UNAVAILABLE.
 //
 //   estiba::Client client({.target = "localhost:8085", .client_name = "billing"});
 //   if (absl::Status ready = client.WaitReady(absl::Now() + absl::Seconds(5)); !ready.ok()) ...
@@ -41,8 +42,8 @@ struct ClientOptions {
   // What Admin::ListConnections shows and Admin::CloseConnections takes: 1-255 printable ASCII
   // characters. Empty: the broker shows the peer's address.
   std::string client_name = {};
-  // How long to wait before connecting again, at first and at most. It doubles between the two, with
-  // jitter; Publishers and Subscribers use the same for their streams.
+  // How long to wait before connecting again, at first and at most. It doubles between the two,
+  // with jitter; Publishers and Subscribers use the same for their streams.
   absl::Duration min_backoff = absl::Milliseconds(50);
   absl::Duration max_backoff = absl::Seconds(5);
   // Largest message of the protocol to send or accept. The broker's own limit is 16 MiB.
@@ -62,8 +63,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Connects, and waits until the connection stands. DEADLINE_EXCEEDED, naming the target, if it does
-  // not by then. May be called from any thread but the Client's own.
+  // Connects, and waits until the connection stands. DEADLINE_EXCEEDED, naming the target, if it
+  // does not by then. May be called from any thread but the Client's own.
   absl::Status WaitReady(absl::Time deadline) const;
 
   // Asks grpc.health.v1 for `service` (empty: the broker as a whole). UNAVAILABLE: nobody answers.

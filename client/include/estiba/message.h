@@ -5,8 +5,8 @@
 // threads, locks or failure of their own.
 //
 // Limits (the broker refuses what is outside them with INVALID_ARGUMENT): 10 MiB for an encoded
-// message; 100 attributes, keys of 1-256 bytes, values of up to 1,024 bytes; 1,024 bytes of ordering
-// key. Keys, values and the ordering key are UTF-8; `data` is any bytes, also none.
+// message; 100 attributes, keys of 1-256 bytes, values of up to 1,024 bytes; 1,024 bytes of
+// ordering key. Keys, values and the ordering key are UTF-8; `data` is any bytes, also none.
 #ifndef ESTIBA_MESSAGE_H_
 #define ESTIBA_MESSAGE_H_
 

@@ -4,26 +4,30 @@
 // Close(now + close_timeout): it may block that long, and what is unanswered by then fails with
 // CANCELLED.
 //
-// Threads: every method may be called from any thread. Callbacks run on the Client's threads, one at a
-// time and in the order of publishing; a callback may publish again. On a Client thread, calls that
-// would have to wait do not: a publish that finds the window full fails with RESOURCE_EXHAUSTED, and
-// Flush and Close fail with FAILED_PRECONDITION.
+// Threads: every method may be called from any thread. Callbacks run on the Client's threads (those
+// of what Close gives up: on its thread), one at a time and in the order of publishing; a callback
+// may publish again. On a Client thread, calls that would have to wait do not: a publish that finds
+// the window full fails with RESOURCE_EXHAUSTED, and Flush and Close fail with FAILED_PRECONDITION.
 //
 // Guarantees:
 //  - Messages of one Publisher are stored in the order of the calls that published them.
-//  - Across reconnects and retries nothing is stored twice, and nothing is reordered except around a
-//    batch that was refused for good. (The broker recognises the last 256 batches of a producer; the
-//    window never holds more. A broker that restarts has lost its messages and that memory with them.)
-//  - Every message has exactly one outcome: a sequence, or an error. A sequence means that the broker
+//  - Across reconnects and retries nothing is stored twice, and nothing is reordered except around
+//  a
+//    batch that was refused for good. (The broker recognises the last 256 batches of a producer; no
+//    more are ever on the wire. A broker that restarts has lost its messages and that memory with
+//    them.)
+//  - Every message has exactly one outcome: a sequence, or an error. A sequence means that the
+//  broker
 //    holds the message. After UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED it may hold it or not.
 //
-// Batching: a message goes out at once when no write is under way; while one is, messages gather and go
-// out together when it completes, or when a batch is full. So batches are as large as the load
-// makes them, without a timer. `linger` adds a wait for traffic where larger batches matter more.
+// Batching: a message goes out at once when no write is under way; while one is, messages gather
+// and go out together when it completes, or when a batch is full. So batches are as large as the
+// load makes them, without a timer. `linger` adds a wait for traffic where larger batches matter
+// more.
 //
-// Retries: UNAVAILABLE and RESOURCE_EXHAUSTED (waiting as long as the broker asked), with back-off and
-// jitter, until `retry_timeout` has passed since the batch was first ready to go. Anything else is
-// final for the batch concerned; the others go on.
+// Retries: UNAVAILABLE and RESOURCE_EXHAUSTED (waiting as long as the broker asked), with back-off
+// and jitter, until `retry_timeout` has passed since the batch was begun. Anything else is final
+// for the batch concerned; the others go on.
 //
 //   estiba::Publisher publisher(client, "orders");
 //   auto sequence = publisher.Publish({.data = "hello"}).get();      // StatusOr<uint64_t>
@@ -69,30 +73,31 @@ struct PublishFailure {
 };
 
 struct PublisherOptions {
-  // A batch is closed when it has this many encoded bytes (1 - 15 MiB; one message may exceed it) or
-  // messages (1 - 100,000).
+  // A batch is closed when it has this many encoded bytes (1 - 15 MiB; one message may exceed it)
+  // or messages (1 - 100,000).
   size_t max_batch_bytes = 64 * 1024;
   size_t max_batch_messages = 10'000;
   // How long a batch may wait for company when nothing else keeps it waiting. Zero: not at all.
   absl::Duration linger = absl::ZeroDuration();
 
   // The window: what was published and is not answered. When it is full, publishing waits, and the
-  // Try calls fail. It also closes at 256 batches. A single message larger than the window passes
-  // when the window is empty.
+  // Try calls fail. A message larger than the window passes when the window is empty.
   size_t max_in_flight_messages = 1'000'000;
   size_t max_in_flight_bytes = size_t{32} << 20;
 
-  // How long a batch is tried, from when it is first ready to go. Infinite is allowed.
+  // How long a batch is tried, from when its first message came. What a live broker makes wait (a
+  // full topic with the block policy) is waited for without limit. Infinite is allowed.
   absl::Duration retry_timeout = absl::Seconds(60);
-  // Waiting between tries that RESOURCE_EXHAUSTED made necessary, where the broker does not say; the
-  // back-off of connecting is the Client's.
+  // Waiting between tries that RESOURCE_EXHAUSTED made necessary, where the broker does not say;
+  // the back-off of connecting is the Client's.
   absl::Duration min_retry_backoff = absl::Milliseconds(10);
   absl::Duration max_retry_backoff = absl::Seconds(2);
 
   // What the destructor grants to messages on their way.
   absl::Duration close_timeout = absl::Seconds(5);
 
-  // For what was posted without a callback. Both run on a Client thread.
+  // Each batch that was taken, and messages posted without a callback that were not. On a Client
+  // thread (in Close also on the thread that closes).
   std::function<void(const PublishedBatch&)> on_batch = {};
   std::function<void(const PublishFailure&)> on_failure = {};
 };
@@ -130,8 +135,8 @@ class Publisher {
   // The same; `callback` is called exactly once, on a Client thread, or on this one before the call
   // returns if the message was not accepted.
   void Publish(const Message& message, Callback callback);
-  // The same without waiting: RESOURCE_EXHAUSTED if the window is full. If the result is not OK, the
-  // message was not accepted and `callback` is not called.
+  // The same without waiting: RESOURCE_EXHAUSTED if the window is full. If the result is not OK,
+  // the message was not accepted and `callback` is not called.
   absl::Status TryPublish(const Message& message, Callback callback);
 
   // The fast path: encodes straight into the batch that is being gathered and keeps nothing per
@@ -147,20 +152,21 @@ class Publisher {
   absl::Status PostBatch(absl::Span<const std::string_view> data, size_t* accepted = nullptr);
   absl::Status PostBatch(absl::Span<const MessageRef> messages, size_t* accepted = nullptr);
 
-  // Sends what is gathered at once, and waits until everything accepted before this call is answered.
-  // OK: nothing has failed since the previous Flush. Otherwise the first failure since then.
-  // DEADLINE_EXCEEDED: something is still unanswered (it stays on its way).
+  // Sends what is gathered at once, and waits until everything accepted before this call is
+  // answered. OK: nothing has failed since the previous Flush. Otherwise the first failure since
+  // then. DEADLINE_EXCEEDED: something is still unanswered (it stays on its way).
   absl::Status Flush(absl::Time deadline = absl::InfiniteFuture());
 
-  // Accepts nothing more, flushes, then ends the stream; at the deadline, whatever is unanswered fails
-  // with CANCELLED. Returns as Flush does. A second call returns OK once the first is through.
+  // Accepts nothing more, flushes, then ends the stream; at the deadline, whatever is unanswered
+  // fails with CANCELLED. Returns as Flush does. A second call returns OK once the first is
+  // through.
   absl::Status Close(absl::Time deadline = absl::InfiniteFuture());
 
   PublisherStats Stats() const;
   const std::string& topic() const;
 
  private:
-  std::shared_ptr<internal::PublisherImpl> impl_;
+  std::unique_ptr<internal::PublisherImpl> impl_;
 };
 
 }  // namespace estiba

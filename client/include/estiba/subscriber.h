@@ -1,27 +1,28 @@
 // Consumes a topic: by callback, or by pulling.
 //
-// Owner and lifetime: the application; see client.h for the order of destruction. The destructor stops
-// the stream and waits for a running callback to return; it waits for nothing else. What was
+// Owner and lifetime: the application; see client.h for the order of destruction. The destructor
+// stops the stream and waits for a running callback to return; it waits for nothing else. What was
 // delivered and not acked goes back to the broker, which redelivers it.
 //
-// Threads: every method may be called from any thread, Ack and its like also from callbacks. Callbacks
-// run on the Client's threads and never overlap. In a callback, Next and Wait fail with
+// Threads: every method may be called from any thread, Ack and its like also from callbacks.
+// Callbacks run on the Client's threads and never overlap. In a callback, Next and Wait fail with
 // FAILED_PRECONDITION instead of waiting.
 //
-// Order: that of the topic, apart from redeliveries (delivery_attempt above 1), which come when they
-// come.
+// Order: that of the topic, apart from redeliveries (delivery_attempt above 1), which come when
+// they come.
 //
-// Flow control: the next frame is not read before the callback has returned, or, when pulling, while
-// `buffer_bytes` wait to be taken; HTTP/2 then holds the broker back. Credit bounds more tightly how
-// much the broker sends ahead. With automatic acks the library returns credit as messages are taken;
-// with explicit acks, acks do.
+// Flow control: the next frame is not read before the callback has returned, or, when pulling,
+// while `buffer_bytes` wait to be taken; HTTP/2 then holds the broker back. Credit bounds more
+// tightly how much the broker sends ahead. With automatic acks the library returns credit as
+// messages are taken; with explicit acks, acks do.
 //
-// Reconnecting (`reconnect`, on by default): a stream that breaks, or that a broker shutting down ends
-// with UNAVAILABLE, is opened again with back-off, without limit. A named subscription goes on as
-// the broker sees it: what was unacked comes again, and with automatic acks what was on the wire is lost.
-// A private one ends with its stream, so a new one is asked to start after the last message received:
-// nothing is lost that the topic still keeps, and a Gap tells what it does not. Whether the topic
-// keeps it is the topic's affair: a message that every other subscription has consumed is gone.
+// Reconnecting (`reconnect`, on by default): a stream that breaks, or that a broker shutting down
+// ends with UNAVAILABLE, is opened again with back-off, without limit. A named subscription goes on
+// as the broker sees it: what was unacked comes again, and with automatic acks what was on the wire
+// is lost. A private one ends with its stream, so a new one is asked to start after the last
+// message received: nothing is lost that the topic still keeps, and a Gap tells what it does not.
+// Whether the topic keeps it is the topic's affair: a message that every other subscription has
+// consumed is gone.
 //
 // Failure: any other status of the stream is final. It is what Next and Wait then return.
 //
@@ -105,8 +106,8 @@ struct SequenceRange {
   uint64_t last = 0;
 };
 
-// How much may be outstanding on this consumer's stream. 0: the broker's default (with explicit acks
-// 10,000 messages and 64 MiB, with automatic ones no limit), or, in SetCredit, as it is.
+// How much may be outstanding on this consumer's stream. 0: the broker's default (with explicit
+// acks 10,000 messages and 64 MiB, with automatic ones no limit), or, in SetCredit, as it is.
 struct Credit {
   uint32_t max_messages = 0;
   uint64_t max_bytes = 0;
@@ -138,8 +139,8 @@ struct Frame {
   size_t bytes = 0;
 };
 
-// A message taken with Next. Keeps the frame it came in alive: a message that is to be kept for long is
-// better copied with ToMessage.
+// A message taken with Next. Keeps the frame it came in alive: a message that is to be kept for
+// long is better copied with ToMessage.
 class ReceivedMessage : public MessageView {
  public:
   ReceivedMessage() = default;
@@ -206,16 +207,17 @@ class Subscriber {
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
-  // Opens the stream and delivers to `callback`: message by message, or whole frames for throughput.
-  // FAILED_PRECONDITION: started before. Returns without waiting; errors of the stream come from Wait.
+  // Opens the stream and delivers to `callback`: message by message, or whole frames for
+  // throughput. FAILED_PRECONDITION: started before. Returns without waiting; errors of the stream
+  // come from Wait.
   absl::Status Start(MessageCallback callback);
   absl::Status StartFrames(FrameCallback callback);
   // Opens the stream for pulling. Next and its like do so by themselves; calling Start earlier lets
   // messages arrive meanwhile.
   absl::Status Start();
 
-  // The next message, in order of arrival; waits for it. DEADLINE_EXCEEDED: none came. What had arrived
-  // before the stream ended is handed out first; then the stream's final status is returned
+  // The next message, in order of arrival; waits for it. DEADLINE_EXCEEDED: none came. What had
+  // arrived before the stream ended is handed out first; then the stream's final status is returned
   // (CANCELLED after Stop). Taking turns with NextFrame is allowed: it returns what is left of a
   // frame. Several threads may pull; each message goes to one of them.
   absl::StatusOr<ReceivedMessage> Next(absl::Time deadline = absl::InfiniteFuture());
@@ -223,8 +225,8 @@ class Subscriber {
   absl::StatusOr<std::optional<ReceivedMessage>> TryNext();
   absl::StatusOr<ReceivedFrame> NextFrame(absl::Time deadline = absl::InfiniteFuture());
 
-  // Explicit acks only (ignored otherwise). They never wait: they gather, as ranges, while a write is
-  // under way, and go out with the next. While the stream is down, those of a named subscription
+  // Explicit acks only (ignored otherwise). They never wait: they gather, as ranges, while a write
+  // is under way, and go out with the next. While the stream is down, those of a named subscription
   // wait for the next stream. Sequences that are not outstanding are passed over by the broker.
   void Ack(uint64_t sequence);
   void AckRange(uint64_t first, uint64_t last);
@@ -241,9 +243,10 @@ class Subscriber {
   // there are none; DEADLINE_EXCEEDED; the final status if the stream has ended.
   absl::Status FlushAcks(absl::Time deadline = absl::InfiniteFuture());
 
-  // Ends the stream: no callback begins after Stop has returned, unless Stop was called in a callback.
-  // Acks given before are sent first if the connection takes them within a moment (1 s at most).
-  // Called again, or before Start, it does nothing.
+  // Ends the stream: no callback begins after Stop has returned. Acks given before reach the broker
+  // first, if that takes no more than a moment (2 s at most). In a callback, Stop does not wait:
+  // the callback that calls it is the last for a message, and acks that are not on their way by
+  // then are lost. Called again, it does nothing.
   void Stop();
 
   // Waits until the stream has ended for good and returns why: OK after Stop. DEADLINE_EXCEEDED: it
@@ -253,7 +256,7 @@ class Subscriber {
   SubscriberStats Stats() const;
 
  private:
-  std::shared_ptr<internal::SubscriberImpl> impl_;
+  std::unique_ptr<internal::SubscriberImpl> impl_;
 };
 
 }  // namespace estiba

@@ -1,0 +1,97 @@
+#include "client/src/ack_outbox.h"
+
+#include <algorithm>
+
+#include "client/src/duration_codec.h"
+#include "client/src/wire.h"
+#include "estiba/v1/broker.pb.h"
+
+namespace estiba::internal {
+namespace {
+
+// Field numbers of SubscribeRequest.
+constexpr uint32_t kAck = 2;
+constexpr uint32_t kNack = 4;
+
+}  // namespace
+
+void AckOutbox::Add(Ranges& ranges, SequenceRange range) {
+  if (range.first == 0 || range.first > range.last) return;
+  if (!ranges.empty() && ranges.back().last + 1 == range.first) {
+    ranges.back().last = range.last;
+  } else {
+    ranges.push_back(range);
+  }
+}
+
+void AckOutbox::Extend(SequenceRange range, absl::Duration deadline) {
+  if (range.first == 0 || range.first > range.last) return;
+  extensions_.push_back({range, deadline});
+}
+
+uint64_t AckOutbox::Move(Ranges& ranges, uint32_t field, std::string& out) {
+  uint64_t messages = 0;
+  const size_t count = std::min(ranges.size(), kMaxEntries);
+  for (size_t i = 0; i < count; ++i) {
+    const SequenceRange range = ranges.front();
+    ranges.pop_front();
+    messages += range.last - range.first + 1;
+    char entry[32];
+    char* end = entry;
+    *end++ = static_cast<char>(wire::Tag(field, wire::Type::kBytes));
+    *end++ = static_cast<char>(2 + wire::VarintSize(range.first) + wire::VarintSize(range.last));
+    *end++ = static_cast<char>(wire::Tag(1, wire::Type::kVarint));
+    end = wire::WriteVarint(end, range.first);
+    *end++ = static_cast<char>(wire::Tag(2, wire::Type::kVarint));
+    end = wire::WriteVarint(end, range.last);
+    out.append(entry, end);
+  }
+  return messages;
+}
+
+std::string AckOutbox::Take(uint64_t& acked_messages) {
+  std::string request;
+  acked_messages = Move(acks_, kAck, request);
+  Move(nacks_, kNack, request);
+  if (extensions_.empty() && !credit_ && return_messages_ == 0 && return_bytes_ == 0) {
+    return request;
+  }
+
+  // The rest is rare enough for a message object; encodings of the same message may be
+  // concatenated.
+  v1::SubscribeRequest rest;
+  for (size_t i = std::min(extensions_.size(), kMaxEntries); i > 0; --i) {
+    const Extension& from = extensions_.front();
+    v1::Extension& to = *rest.add_extend();
+    to.mutable_range()->set_first(from.range.first);
+    to.mutable_range()->set_last(from.range.last);
+    ToProto(from.deadline, *to.mutable_deadline());
+    extensions_.pop_front();
+  }
+  if (credit_) {
+    rest.mutable_credit()->set_max_messages(credit_->max_messages);
+    rest.mutable_credit()->set_max_bytes(credit_->max_bytes);
+    credit_.reset();
+  }
+  if (return_messages_ > 0 || return_bytes_ > 0) {
+    const uint64_t messages = std::min<uint64_t>(return_messages_, UINT32_MAX);
+    rest.mutable_credit()->set_return_messages(static_cast<uint32_t>(messages));
+    rest.mutable_credit()->set_return_bytes(return_bytes_);
+    return_messages_ -= messages;
+    return_bytes_ = 0;
+  }
+  rest.AppendToString(&request);
+  return request;
+}
+
+void AckOutbox::OnStreamEnd(bool keep_acks) {
+  if (!keep_acks) {
+    acks_.clear();
+    nacks_.clear();
+  }
+  extensions_.clear();
+  credit_.reset();
+  return_messages_ = return_bytes_ = 0;
+}
+
+}  // namespace estiba::internal

@@ -1,0 +1,67 @@
+// What a consumer has to say to the broker and has not sent yet: acks, nacks, extensions, credit.
+//
+// Owner: one SubscriberImpl, under its lock; not thread-safe. It grows with what is outstanding on
+// the stream at most (acks of neighbours become one range).
+#ifndef ESTIBA_CLIENT_SRC_ACK_OUTBOX_H_
+#define ESTIBA_CLIENT_SRC_ACK_OUTBOX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "estiba/subscriber.h"
+
+namespace estiba::internal {
+
+class AckOutbox {
+ public:
+  // Most entries of one kind in a request, as the broker allows.
+  static constexpr size_t kMaxEntries = 10'000;
+
+  // Empty ranges (first of 0 or above last) are passed over.
+  void Ack(SequenceRange range) { Add(acks_, range); }
+  void Nack(SequenceRange range) { Add(nacks_, range); }
+  void Extend(SequenceRange range, absl::Duration deadline);
+  void SetCredit(Credit credit) { credit_ = credit; }
+  void ReturnCredit(uint64_t messages, uint64_t bytes) {
+    return_messages_ += messages;
+    return_bytes_ += bytes;
+  }
+
+  bool empty() const {
+    return acks_.empty() && nacks_.empty() && extensions_.empty() && !credit_ &&
+           return_messages_ == 0 && return_bytes_ == 0;
+  }
+
+  // The next SubscribeRequest, encoded, and how many acked messages it holds. Only if not empty.
+  std::string Take(uint64_t& acked_messages);
+
+  // The stream has ended: credit belongs to it, and so do extensions. Acks and nacks stay if
+  // `keep_acks`.
+  void OnStreamEnd(bool keep_acks);
+
+ private:
+  struct Extension {
+    SequenceRange range;
+    absl::Duration deadline;
+  };
+  using Ranges = std::deque<SequenceRange>;
+
+  static void Add(Ranges& ranges, SequenceRange range);
+  // Moves up to kMaxEntries to `out` as field `field`; returns how many messages.
+  static uint64_t Move(Ranges& ranges, uint32_t field, std::string& out);
+
+  Ranges acks_;
+  Ranges nacks_;
+  std::deque<Extension> extensions_;
+  std::optional<Credit> credit_;
+  uint64_t return_messages_ = 0;
+  uint64_t return_bytes_ = 0;
+};
+
+}  // namespace estiba::internal
+
+#endif  // ESTIBA_CLIENT_SRC_ACK_OUTBOX_H_

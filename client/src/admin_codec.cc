@@ -1,0 +1,139 @@
+#include "client/src/admin_codec.h"
+
+#include "client/src/duration_codec.h"
+
+namespace estiba::internal {
+
+void ToProto(const TopicConfig& config, v1::TopicConfig& out) {
+  out.set_full_policy(static_cast<v1::FullPolicy>(config.full_policy));
+  out.set_budget_bytes(config.budget_bytes);
+  if (config.retention_age != absl::ZeroDuration()) {
+    ToProto(config.retention_age, *out.mutable_retention_age());
+  }
+  out.set_retention_bytes(config.retention_bytes);
+}
+
+void ToProto(const SubscriptionConfig& config, v1::SubscriptionConfig& out) {
+  if (config.ack_deadline != absl::ZeroDuration()) {
+    ToProto(config.ack_deadline, *out.mutable_ack_deadline());
+  }
+}
+
+void ToProto(const StartFrom& from, v1::StartFrom& out) {
+  switch (from.kind()) {
+    case StartFrom::Kind::kEarliest:
+      out.set_position(v1::StartFrom::EARLIEST);
+      break;
+    case StartFrom::Kind::kLatest:
+      out.set_position(v1::StartFrom::LATEST);
+      break;
+    case StartFrom::Kind::kSequence:
+      out.set_sequence(from.sequence());
+      break;
+    case StartFrom::Kind::kTime:
+      ToProto(from.time(), *out.mutable_time());
+      break;
+  }
+}
+
+void ToProto(const StatsQuery& query, v1::StatsRequest& out) {
+  out.set_topics(query.topics);
+  out.set_topic(query.topic);
+}
+
+void ToProto(const Message& message, v1::Message& out) {
+  out.set_data(message.data);
+  out.set_ordering_key(message.ordering_key);
+  for (const auto& [key, value] : message.attributes) (*out.mutable_attributes())[key] = value;
+}
+
+TopicInfo FromProto(const v1::Topic& topic) {
+  TopicInfo info;
+  info.name = topic.name();
+  const v1::TopicConfig& config = topic.config();
+  info.config.full_policy = static_cast<FullPolicy>(config.full_policy());
+  info.config.budget_bytes = config.budget_bytes();
+  info.config.retention_age = FromProto(config.retention_age());
+  info.config.retention_bytes = config.retention_bytes();
+  info.create_time = FromProto(topic.create_time());
+  const v1::TopicStats& stats = topic.stats();
+  info.stats.next_sequence = stats.next_sequence();
+  info.stats.held_bytes = stats.held_bytes();
+  info.stats.held_messages = stats.held_messages();
+  info.stats.subscriptions = stats.subscriptions();
+  info.stats.published_messages = stats.published_messages();
+  info.stats.published_bytes = stats.published_bytes();
+  info.stats.rejected_batches = stats.rejected_batches();
+  info.stats.rejected_messages = stats.rejected_messages();
+  info.stats.blocked_batches = stats.blocked_batches();
+  info.stats.dropped_messages = stats.dropped_messages();
+  info.stats.expired_messages = stats.expired_messages();
+  info.stats.duplicate_batches = stats.duplicate_batches();
+  return info;
+}
+
+SubscriptionInfo FromProto(const v1::Subscription& subscription) {
+  SubscriptionInfo info;
+  info.name = subscription.name();
+  info.topic = subscription.topic();
+  info.config.ack_deadline = FromProto(subscription.config().ack_deadline());
+  info.create_time = FromProto(subscription.create_time());
+  const v1::SubscriptionStats& stats = subscription.stats();
+  info.stats.next_sequence = stats.next_sequence();
+  info.stats.floor_sequence = stats.floor_sequence();
+  info.stats.backlog_messages = stats.backlog_messages();
+  info.stats.outstanding_messages = stats.outstanding_messages();
+  info.stats.redeliver_messages = stats.redeliver_messages();
+  info.stats.consumers = stats.consumers();
+  info.stats.delivered_messages = stats.delivered_messages();
+  info.stats.delivered_bytes = stats.delivered_bytes();
+  info.stats.acked_messages = stats.acked_messages();
+  info.stats.nacked_messages = stats.nacked_messages();
+  info.stats.expired_leases = stats.expired_leases();
+  info.stats.gap_messages = stats.gap_messages();
+  return info;
+}
+
+BrokerStats FromProto(const v1::StatsResponse& stats) {
+  BrokerStats out;
+  out.time = FromProto(stats.time());
+  out.version = stats.version();
+  out.uptime = FromProto(stats.uptime());
+  out.budget_bytes = stats.budget_bytes();
+  out.held_bytes = stats.held_bytes();
+  out.peak_held_bytes = stats.peak_held_bytes();
+  out.resident_bytes = stats.resident_bytes();
+  out.topic_count = stats.topic_count();
+  out.subscription_count = stats.subscription_count();
+  out.publish_streams = stats.publish_streams();
+  out.subscribe_streams = stats.subscribe_streams();
+  out.published_messages = stats.published_messages();
+  out.published_bytes = stats.published_bytes();
+  out.delivered_messages = stats.delivered_messages();
+  out.delivered_bytes = stats.delivered_bytes();
+  out.rejected_messages = stats.rejected_messages();
+  out.dropped_messages = stats.dropped_messages();
+  out.expired_messages = stats.expired_messages();
+  out.draining = stats.draining();
+  for (const v1::Topic& topic : stats.topics()) out.topics.push_back(FromProto(topic));
+  for (const v1::Subscription& subscription : stats.subscriptions()) {
+    out.subscriptions.push_back(FromProto(subscription));
+  }
+  return out;
+}
+
+ConnectionInfo FromProto(const v1::Connection& connection) {
+  ConnectionInfo info;
+  info.id = connection.id();
+  info.client_name = connection.client_name();
+  info.peer = connection.peer();
+  info.method = connection.method();
+  info.open_time = FromProto(connection.open_time());
+  info.topic = connection.topic();
+  info.subscription = connection.subscription();
+  info.messages = connection.messages();
+  info.bytes = connection.bytes();
+  return info;
+}
+
+}  // namespace estiba::internal

@@ -1,0 +1,76 @@
+#include "client/src/batch_buffer.h"
+
+#include <algorithm>
+#include <new>
+
+#include "client/src/wire.h"
+
+namespace estiba::internal {
+namespace {
+
+// Field numbers of estiba.v1.Message, of its map entries, and of PublishRequest.
+constexpr uint32_t kData = 1;
+constexpr uint32_t kAttributes = 2;
+constexpr uint32_t kOrderingKey = 5;
+constexpr uint32_t kEntryKey = 1;
+constexpr uint32_t kEntryValue = 2;
+constexpr uint32_t kMessages = 2;
+
+size_t EntrySize(const AttributeRef& attribute) {
+  return wire::BytesFieldSize(attribute.first.size()) +
+         wire::BytesFieldSize(attribute.second.size());
+}
+
+}  // namespace
+
+size_t EncodedSize(const MessageRef& message) {
+  size_t size = message.data.empty() ? 0 : wire::BytesFieldSize(message.data.size());
+  if (!message.ordering_key.empty()) size += wire::BytesFieldSize(message.ordering_key.size());
+  for (const AttributeRef& attribute : message.attributes) {
+    size += wire::BytesFieldSize(EntrySize(attribute));
+  }
+  return size;
+}
+
+size_t RecordSize(size_t encoded_size) { return wire::BytesFieldSize(encoded_size); }
+
+void BatchBuffer::Append(const MessageRef& message, size_t encoded_size) {
+  char* out = Reserve(RecordSize(encoded_size));
+  *out++ = static_cast<char>(wire::Tag(kMessages, wire::Type::kBytes));
+  out = wire::WriteVarint(out, encoded_size);
+  if (!message.data.empty()) out = wire::WriteBytesField(out, kData, message.data);
+  for (const AttributeRef& attribute : message.attributes) {
+    *out++ = static_cast<char>(wire::Tag(kAttributes, wire::Type::kBytes));
+    out = wire::WriteVarint(out, EntrySize(attribute));
+    out = wire::WriteBytesField(out, kEntryKey, attribute.first);
+    out = wire::WriteBytesField(out, kEntryValue, attribute.second);
+  }
+  if (!message.ordering_key.empty()) {
+    out = wire::WriteBytesField(out, kOrderingKey, message.ordering_key);
+  }
+  size_ = static_cast<size_t>(out - memory_.get());
+  ++count_;
+}
+
+grpc::Slice BatchBuffer::Release() {
+  next_capacity_ = std::max<size_t>(512, std::min<size_t>(std::bit_ceil(size_), 1 << 20));
+  char* memory = memory_.release();
+  grpc::Slice slice(
+      memory, size_, [](void* user) { std::free(user); }, memory);
+  capacity_ = size_ = count_ = 0;
+  return slice;
+}
+
+char* BatchBuffer::Reserve(size_t bytes) {
+  if (size_ + bytes > capacity_) {
+    const size_t wanted = std::max({size_ + bytes, capacity_ * 2, next_capacity_});
+    char* grown = static_cast<char*>(std::realloc(memory_.get(), wanted));
+    if (grown == nullptr) throw std::bad_alloc();
+    memory_.release();  // realloc has freed or moved it
+    memory_.reset(grown);
+    capacity_ = wanted;
+  }
+  return memory_.get() + size_;
+}
+
+}  // namespace estiba::internal

@@ -1,0 +1,53 @@
+// A batch while it is gathered: `messages` records of a PublishRequest, back to back in one growing
+// buffer, which is handed to gRPC without a copy.
+//
+// Owner: one Publisher, under its lock; not thread-safe. Appending cannot fail (memory aside).
+#ifndef ESTIBA_CLIENT_SRC_BATCH_BUFFER_H_
+#define ESTIBA_CLIENT_SRC_BATCH_BUFFER_H_
+
+#include <grpcpp/support/slice.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+#include "estiba/message.h"
+
+namespace estiba::internal {
+
+// Bytes of `message` as an estiba.v1.Message, and of the record that carries it in a batch.
+size_t EncodedSize(const MessageRef& message);
+size_t RecordSize(size_t encoded_size);
+
+class BatchBuffer {
+ public:
+  // Encodes `message`, whose EncodedSize the caller has (it had to check it against the limit).
+  void Append(const MessageRef& message, size_t encoded_size);
+
+  size_t bytes() const { return size_; }
+  uint32_t count() const { return count_; }
+  bool empty() const { return count_ == 0; }
+
+  // Hands over what was gathered and starts anew. The next buffer starts about as large as this one
+  // became: batches grow with the load, so the last one is the best guess for the next.
+  grpc::Slice Release();
+
+ private:
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+
+  // Room for `bytes` more at the returned position.
+  char* Reserve(size_t bytes);
+
+  std::unique_ptr<char, Free> memory_;
+  size_t capacity_ = 0;
+  size_t size_ = 0;
+  uint32_t count_ = 0;
+  size_t next_capacity_ = 512;
+};
+
+}  // namespace estiba::internal
+
+#endif  // ESTIBA_CLIENT_SRC_BATCH_BUFFER_H_

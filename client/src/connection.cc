@@ -1,0 +1,140 @@
+#include "client/src/connection.h"
+
+#include <google/protobuf/message_lite.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "client/src/status.h"
+
+namespace estiba::internal {
+namespace {
+
+thread_local const Connection* current_connection = nullptr;
+
+ClientOptions Checked(ClientOptions options) {
+  options.threads = std::clamp(options.threads, 1, 64);
+  options.min_backoff = std::max(options.min_backoff, absl::Milliseconds(1));
+  options.max_backoff = std::max(options.max_backoff, options.min_backoff);
+  options.max_message_bytes = std::clamp<size_t>(options.max_message_bytes, 1024, 1u << 30);
+  return options;
+}
+
+grpc::ChannelArguments Arguments(const ClientOptions& options) {
+  grpc::ChannelArguments arguments;
+  // Room for what frames a message of the largest size.
+  const int message_bytes = static_cast<int>(options.max_message_bytes) + (64 << 10);
+  arguments.SetMaxReceiveMessageSize(message_bytes);
+  arguments.SetMaxSendMessageSize(message_bytes);
+  // A frame of the broker's in one piece and one read.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
+  arguments.SetInt(GRPC_ARG_TCP_READ_CHUNK_SIZE, 256 << 10);
+  // One connection for each Client, also to the same broker.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Notices a dead peer within 40 s, also while nothing is sent.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  const int min_backoff = static_cast<int>(absl::ToInt64Milliseconds(options.min_backoff));
+  const int max_backoff = static_cast<int>(absl::ToInt64Milliseconds(options.max_backoff));
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, min_backoff);
+  // This one is how long an attempt may take, whatever its name says.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, max_backoff);
+  // Retrying is done here, with knowledge of what may be sent twice; gRPC's own only costs time.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  return arguments;
+}
+
+}  // namespace
+
+Connection::Connection(ClientOptions options)
+    : options_(Checked(std::move(options))),
+      channel_(grpc::CreateCustomChannel(options_.target, grpc::InsecureChannelCredentials(),
+                                         Arguments(options_))),
+      stub_(channel_) {
+  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { RunQueue(); });
+}
+
+Connection::~Connection() {
+  RequireForeignThread(*this, "the last object of an estiba::Client");
+  queue_.Shutdown();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Connection::RunQueue() {
+  current_connection = this;
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) static_cast<QueueTag*>(tag)->OnEvent(ok);
+}
+
+void Connection::Prepare(grpc::ClientContext& context) const {
+  if (!options_.client_name.empty()) {
+    context.AddMetadata("estiba-client-name", options_.client_name);
+  }
+}
+
+absl::Status Connection::WaitReady(absl::Time deadline) {
+  if (channel_->WaitForConnected(absl::ToChronoTime(deadline))) return absl::OkStatus();
+  return absl::DeadlineExceededError("no connection to " + options_.target);
+}
+
+absl::Status Connection::Unary(const std::string& method, const grpc::ByteBuffer& request,
+                               grpc::ByteBuffer& response, absl::Time deadline) {
+  grpc::ClientContext context;
+  Prepare(context);
+  if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+  grpc::CompletionQueue queue;
+  grpc::Status status;
+  auto call = stub_.PrepareUnaryCall(&context, method, request, &queue);
+  call->StartCall();
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  queue.Shutdown();
+  while (queue.Next(&tag, &ok)) {
+  }
+  return FromGrpc(status);
+}
+
+absl::Status Connection::Unary(const std::string& method,
+                               const google::protobuf::MessageLite& request,
+                               google::protobuf::MessageLite& response, absl::Time deadline) {
+  grpc::ByteBuffer answer;
+  absl::Status status = Unary(method, Serialize(request), answer, deadline);
+  if (status.ok() && !Parse(answer, response)) {
+    return absl::InternalError("the answer to " + method + " is unreadable");
+  }
+  return status;
+}
+
+bool Connection::OnOwnThread() const { return current_connection == this; }
+
+grpc::ByteBuffer Serialize(const google::protobuf::MessageLite& message) {
+  grpc::Slice slice(message.ByteSizeLong());
+  message.SerializeWithCachedSizesToArray(const_cast<uint8_t*>(slice.begin()));
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+bool Parse(const grpc::ByteBuffer& buffer, google::protobuf::MessageLite& message) {
+  grpc::Slice slice;
+  if (!buffer.TrySingleSlice(&slice).ok() && !buffer.DumpToSingleSlice(&slice).ok()) return false;
+  return message.ParseFromArray(slice.begin(), static_cast<int>(slice.size()));
+}
+
+void RequireForeignThread(const Connection& connection, const char* destroyed) {
+  if (!connection.OnOwnThread()) return;
+  std::fprintf(stderr, "%s must not be destroyed inside a callback of its Client\n", destroyed);
+  std::abort();
+}
+
+}  // namespace estiba::internal

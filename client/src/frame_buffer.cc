@@ -1,0 +1,155 @@
+#include "client/src/frame_buffer.h"
+
+#include "client/src/duration_codec.h"
+#include "client/src/wire.h"
+
+namespace estiba {
+
+using internal::wire::Reader;
+using internal::wire::Tag;
+using internal::wire::Type;
+
+bool MessageViewBuilder::Parse(std::string_view encoded, MessageView& view) {
+  view.encoded_ = encoded;
+  view.data_ = std::string_view();
+  view.ordering_key_ = std::string_view();
+  Reader reader(encoded);
+  while (reader.Next()) {
+    if (reader.tag() == Tag(1, Type::kBytes)) {
+      view.data_ = reader.bytes();
+    } else if (reader.tag() == Tag(5, Type::kBytes)) {
+      view.ordering_key_ = reader.bytes();
+    }
+  }
+  return reader.ok();
+}
+
+}  // namespace estiba
+
+namespace estiba::internal {
+
+using wire::Reader;
+using wire::Tag;
+using wire::Type;
+
+namespace {
+
+bool ParseRange(std::string_view encoded, SequenceRange& range) {
+  Reader reader(encoded);
+  while (reader.Next()) {
+    if (reader.tag() == Tag(1, Type::kVarint)) range.first = reader.number();
+    if (reader.tag() == Tag(2, Type::kVarint)) range.last = reader.number();
+  }
+  return reader.ok();
+}
+
+bool ParseGap(std::string_view encoded, Gap& gap) {
+  Reader reader(encoded);
+  while (reader.Next()) {
+    if (reader.tag() == Tag(1, Type::kBytes)) {
+      if (!ParseRange(reader.bytes(), gap.range)) return false;
+    } else if (reader.tag() == Tag(2, Type::kVarint)) {
+      // A reason that this version does not know is reported as unspecified.
+      if (reader.number() <= static_cast<uint64_t>(Gap::Reason::kNotKept)) {
+        gap.reason = static_cast<Gap::Reason>(reader.number());
+      }
+    }
+  }
+  return reader.ok();
+}
+
+bool ParseStarted(std::string_view encoded, Started& started) {
+  Reader reader(encoded);
+  while (reader.Next()) {
+    if (reader.tag() == Tag(1, Type::kBytes)) started.topic = reader.bytes();
+    if (reader.tag() == Tag(2, Type::kBytes)) started.subscription = reader.bytes();
+    if (reader.tag() == Tag(3, Type::kVarint)) started.next_sequence = reader.number();
+    if (reader.tag() == Tag(4, Type::kBytes)) {
+      const std::optional<absl::Duration> deadline = ParseDuration(reader.bytes());
+      if (!deadline) return false;
+      started.ack_deadline = *deadline;
+    }
+  }
+  return reader.ok();
+}
+
+}  // namespace
+
+bool FrameBuffer::Parse(const grpc::ByteBuffer& buffer) {
+  if (!buffer.TrySingleSlice(&slice_).ok() && !buffer.DumpToSingleSlice(&slice_).ok()) return false;
+  return Parse(std::string_view(reinterpret_cast<const char*>(slice_.begin()), slice_.size()));
+}
+
+bool FrameBuffer::Parse(std::string_view encoded) {
+  messages_.clear();
+  time_marks_.clear();
+  bytes_ = 0;
+  started_.reset();
+  gap_.reset();
+
+  // The broker writes the header first, but fields may come in any order, so messages get their
+  // sequences when everything is read.
+  Header header;
+  Reader reader(encoded);
+  while (reader.Next()) {
+    switch (reader.tag()) {
+      case Tag(2, Type::kBytes):
+        if (!AddMessage(reader.bytes())) return false;
+        break;
+      case Tag(1, Type::kVarint):
+        header.first_sequence = reader.number();
+        break;
+      case Tag(3, Type::kVarint):
+        messages_.reserve(std::min<uint64_t>(reader.number(), encoded.size() / 2));
+        break;
+      case Tag(4, Type::kVarint):
+        header.delivery_attempt = static_cast<uint32_t>(reader.number());
+        break;
+      case Tag(5, Type::kVarint):
+        header.publish_time_ms = static_cast<int64_t>(reader.number());
+        break;
+      case Tag(6, Type::kBytes): {
+        TimeMark mark;
+        Reader fields(reader.bytes());
+        while (fields.Next()) {
+          const uint32_t number = static_cast<uint32_t>(fields.number());
+          if (fields.tag() == Tag(1, Type::kVarint)) mark.index = number;
+          if (fields.tag() == Tag(2, Type::kVarint)) mark.later_ms = number;
+        }
+        if (!fields.ok()) return false;
+        time_marks_.push_back(mark);
+        break;
+      }
+      case Tag(7, Type::kBytes):
+        if (!ParseGap(reader.bytes(), gap_.emplace())) return false;
+        break;
+      case Tag(8, Type::kBytes):
+        if (!ParseStarted(reader.bytes(), started_.emplace())) return false;
+        break;
+      default:
+        break;  // a field of a later version
+    }
+  }
+  if (!reader.ok()) return false;
+  PlaceMessages(header);
+  return true;
+}
+
+bool FrameBuffer::AddMessage(std::string_view encoded) {
+  bytes_ += encoded.size();
+  return MessageViewBuilder::Parse(encoded, messages_.emplace_back());
+}
+
+void FrameBuffer::PlaceMessages(const Header& header) {
+  uint64_t sequence = header.first_sequence;
+  int64_t time_ms = header.publish_time_ms;
+  size_t mark = 0;
+  for (size_t i = 0; i < messages_.size(); ++i) {
+    while (mark < time_marks_.size() && time_marks_[mark].index <= i) {
+      time_ms = header.publish_time_ms + time_marks_[mark++].later_ms;
+    }
+    MessageViewBuilder::Place(messages_[i], sequence++, time_ms, header.delivery_attempt);
+  }
+}
+
+}  // namespace estiba::internal

@@ -1,0 +1,76 @@
+// One SubscribeResponse as it came from the broker, and views into it.
+//
+// Owner: the Subscriber while a callback runs, or the messages that an application has pulled from
+// it. Not thread-safe while it is parsed; afterwards it is immutable and may be read from any
+// thread.
+#ifndef ESTIBA_CLIENT_SRC_FRAME_BUFFER_H_
+#define ESTIBA_CLIENT_SRC_FRAME_BUFFER_H_
+
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/slice.h>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "estiba/message.h"
+#include "estiba/subscriber.h"
+
+namespace estiba {
+
+// Fills in views; the only one who may.
+class MessageViewBuilder {
+ public:
+  // Finds the parts of one encoded estiba.v1.Message. False: it is malformed.
+  static bool Parse(std::string_view encoded, MessageView& view);
+  static void Place(MessageView& view, uint64_t sequence, int64_t publish_time_ms,
+                    uint32_t delivery_attempt) {
+    view.sequence_ = sequence;
+    view.publish_time_ms_ = publish_time_ms;
+    view.delivery_attempt_ = delivery_attempt;
+  }
+};
+
+}  // namespace estiba
+
+namespace estiba::internal {
+
+class FrameBuffer {
+ public:
+  // Takes over `buffer` and forgets what was here before (keeping the memory for the views). False:
+  // this is no well-formed SubscribeResponse.
+  bool Parse(const grpc::ByteBuffer& buffer);
+  // The same, from bytes that the caller keeps alive.
+  bool Parse(std::string_view encoded);
+
+  Frame frame() const { return Frame{absl::MakeConstSpan(messages_), bytes_}; }
+  const std::vector<MessageView>& messages() const { return messages_; }
+  const std::optional<Started>& started() const { return started_; }
+  const std::optional<Gap>& gap() const { return gap_; }
+
+ private:
+  struct Header {
+    uint64_t first_sequence = 0;
+    uint32_t delivery_attempt = 0;
+    int64_t publish_time_ms = 0;
+  };
+  struct TimeMark {
+    uint32_t index = 0;
+    uint32_t later_ms = 0;
+  };
+
+  bool AddMessage(std::string_view encoded);
+  void PlaceMessages(const Header& header);
+
+  grpc::Slice slice_;
+  std::vector<MessageView> messages_;
+  std::vector<TimeMark> time_marks_;
+  size_t bytes_ = 0;
+  std::optional<Started> started_;
+  std::optional<Gap> gap_;
+};
+
+}  // namespace estiba::internal
+
+#endif  // ESTIBA_CLIENT_SRC_FRAME_BUFFER_H_

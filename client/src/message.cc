@@ -1,0 +1,45 @@
+#include "estiba/message.h"
+
+#include "client/src/wire.h"
+
+namespace estiba {
+
+using internal::wire::Reader;
+using internal::wire::Tag;
+using internal::wire::Type;
+
+void AttributesView::Iterator::Advance() {
+  done_ = true;
+  Reader reader(rest_);
+  while (reader.Next()) {
+    if (reader.tag() != Tag(2, Type::kBytes)) continue;
+    // A map entry may leave out an empty key or value.
+    current_ = {};
+    Reader entry(reader.bytes());
+    while (entry.Next()) {
+      if (entry.tag() == Tag(1, Type::kBytes)) current_.first = entry.bytes();
+      if (entry.tag() == Tag(2, Type::kBytes)) current_.second = entry.bytes();
+    }
+    done_ = !entry.ok();
+    break;
+  }
+  rest_ = reader.rest();
+}
+
+std::optional<std::string_view> AttributesView::Find(std::string_view key) const {
+  std::optional<std::string_view> found;
+  for (const auto& [name, value] : *this) {
+    if (name == key) found = value;
+  }
+  return found;
+}
+
+Message MessageView::ToMessage() const {
+  Message message{.data = std::string(data_), .ordering_key = std::string(ordering_key_)};
+  for (const auto& [key, value] : attributes()) {
+    message.attributes.emplace_back(std::string(key), std::string(value));
+  }
+  return message;
+}
+
+}  // namespace estiba

@@ -1,0 +1,67 @@
+#include "client/src/publish_codec.h"
+
+#include "client/src/status.h"
+#include "client/src/wire.h"
+
+namespace estiba::internal {
+
+using wire::Reader;
+using wire::Tag;
+using wire::Type;
+
+grpc::ByteBuffer EncodePublishRequest(std::string_view topic, std::string_view producer,
+                                      uint64_t batch, const grpc::Slice& records) {
+  size_t size = 1 + wire::VarintSize(batch);
+  if (!topic.empty()) size += wire::BytesFieldSize(topic.size());
+  if (!producer.empty()) size += wire::BytesFieldSize(producer.size());
+  // Without topic and producer the header is small enough to need no memory of its own.
+  grpc::Slice slices[2] = {grpc::Slice(size), records};
+  char* out = const_cast<char*>(reinterpret_cast<const char*>(slices[0].begin()));
+  if (!topic.empty()) out = wire::WriteBytesField(out, 1, topic);
+  *out++ = static_cast<char>(Tag(3, Type::kVarint));
+  out = wire::WriteVarint(out, batch);
+  if (!producer.empty()) wire::WriteBytesField(out, 4, producer);
+  return grpc::ByteBuffer(slices, 2);
+}
+
+bool ParsePublishResponse(const grpc::ByteBuffer& buffer, std::vector<BatchResult>& results) {
+  grpc::Slice slice;
+  if (!buffer.TrySingleSlice(&slice).ok() && !buffer.DumpToSingleSlice(&slice).ok()) return false;
+  return ParsePublishResponse(
+      std::string_view(reinterpret_cast<const char*>(slice.begin()), slice.size()), results);
+}
+
+bool ParsePublishResponse(std::string_view encoded, std::vector<BatchResult>& results) {
+  results.clear();
+  Reader reader(encoded);
+  while (reader.Next()) {
+    if (reader.tag() != Tag(1, Type::kBytes)) continue;
+    BatchResult& result = results.emplace_back();
+    Reader fields(reader.bytes());
+    while (fields.Next()) {
+      switch (fields.tag()) {
+        case Tag(1, Type::kVarint):
+          result.batch = fields.number();
+          break;
+        case Tag(2, Type::kVarint):
+          result.first_sequence = fields.number();
+          break;
+        case Tag(3, Type::kVarint):
+          result.count = static_cast<uint32_t>(fields.number());
+          break;
+        case Tag(4, Type::kVarint):
+          result.duplicate = fields.number() != 0;
+          break;
+        case Tag(5, Type::kBytes):
+          result.error = ParseError(fields.bytes());
+          break;
+        default:
+          break;
+      }
+    }
+    if (!fields.ok()) return false;
+  }
+  return reader.ok();
+}
+
+}  // namespace estiba::internal

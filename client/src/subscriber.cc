@@ -1,0 +1,69 @@
+#include "estiba/subscriber.h"
+
+#include <utility>
+
+#include "client/src/ack_outbox.h"
+#include "client/src/subscriber_impl.h"
+
+namespace estiba {
+
+using internal::AckOutbox;
+using internal::SubscriberImpl;
+
+const char* GapReasonName(Gap::Reason reason) {
+  switch (reason) {
+    case Gap::Reason::kRetention:
+      return "retention";
+    case Gap::Reason::kDroppedOldest:
+      return "dropped-oldest";
+    case Gap::Reason::kNotKept:
+      return "not-kept";
+    case Gap::Reason::kUnspecified:
+      break;
+  }
+  return "unspecified";
+}
+
+Subscriber::Subscriber(const Client& client, SubscriberOptions options)
+    : impl_(std::make_unique<SubscriberImpl>(client.connection(), std::move(options))) {}
+
+Subscriber::~Subscriber() = default;
+
+absl::Status Subscriber::Start(MessageCallback callback) {
+  return impl_->Start(std::move(callback), nullptr);
+}
+absl::Status Subscriber::StartFrames(FrameCallback callback) {
+  return impl_->Start(nullptr, std::move(callback));
+}
+absl::Status Subscriber::Start() { return impl_->Start(nullptr, nullptr); }
+
+absl::StatusOr<ReceivedMessage> Subscriber::Next(absl::Time deadline) {
+  return impl_->Next(deadline);
+}
+absl::StatusOr<std::optional<ReceivedMessage>> Subscriber::TryNext() { return impl_->TryNext(); }
+absl::StatusOr<ReceivedFrame> Subscriber::NextFrame(absl::Time deadline) {
+  return impl_->NextFrame(deadline);
+}
+
+void Subscriber::Ack(uint64_t sequence) { AckRange(sequence, sequence); }
+void Subscriber::AckRange(uint64_t first, uint64_t last) {
+  if (!impl_->explicit_acks()) return;
+  impl_->Say([=](AckOutbox& outbox) { outbox.Ack({first, last}); });
+}
+void Subscriber::Nack(uint64_t sequence) { NackRange(sequence, sequence); }
+void Subscriber::NackRange(uint64_t first, uint64_t last) {
+  if (!impl_->explicit_acks()) return;
+  impl_->Say([=](AckOutbox& outbox) { outbox.Nack({first, last}); });
+}
+void Subscriber::Extend(uint64_t first, uint64_t last, absl::Duration deadline) {
+  if (!impl_->explicit_acks()) return;
+  impl_->Say([=](AckOutbox& outbox) { outbox.Extend({first, last}, deadline); });
+}
+
+void Subscriber::SetCredit(Credit credit) { impl_->SetCredit(credit); }
+absl::Status Subscriber::FlushAcks(absl::Time deadline) { return impl_->FlushAcks(deadline); }
+void Subscriber::Stop() { impl_->Stop(); }
+absl::Status Subscriber::Wait(absl::Time deadline) { return impl_->Wait(deadline); }
+SubscriberStats Subscriber::Stats() const { return impl_->Stats(); }
+
+}  // namespace estiba

@@ -1,0 +1,391 @@
+#include "client/src/subscriber_impl.h"
+
+#include <grpcpp/support/slice.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "client/src/admin_codec.h"
+#include "client/src/duration_codec.h"
+#include "client/src/status.h"
+#include "estiba/v1/broker.pb.h"
+
+namespace estiba::internal {
+namespace {
+
+constexpr char kSubscribeMethod[] = "/estiba.v1.Broker/Subscribe";
+// How long Stop tries to get acks out.
+constexpr absl::Duration kStopPatience = absl::Seconds(1);
+
+}  // namespace
+
+SubscriberImpl::SubscriberImpl(std::shared_ptr<Connection> connection, SubscriberOptions options)
+    : connection_(std::move(connection)),
+      options_(std::move(options)),
+      credit_(options_.credit),
+      backoff_(connection_->options().min_backoff, connection_->options().max_backoff),
+      timer_(*connection_, [this](bool) { OnTimer(); }) {}
+
+SubscriberImpl::~SubscriberImpl() {
+  RequireForeignThread(*connection_, "an estiba::Subscriber");
+  Stop();
+}
+
+absl::Status SubscriberImpl::Start(Subscriber::MessageCallback on_message,
+                                   Subscriber::FrameCallback on_frame) {
+  absl::MutexLock lock(&mutex_);
+  if (state_ != State::kIdle) return absl::FailedPreconditionError("started before");
+  if (on_message) mode_ = Mode::kMessages;
+  if (on_frame) mode_ = Mode::kFrames;
+  on_message_ = std::move(on_message);
+  on_frame_ = std::move(on_frame);
+  state_ = State::kRunning;
+  OpenStream();
+  return absl::OkStatus();
+}
+
+// --- The stream
+// -----------------------------------------------------------------------------------
+
+void SubscriberImpl::OpenStream() {
+  const bool wait = options_.reconnect && failed_before_;
+  stream_ = Stream::Open(*connection_, kSubscribeMethod, *this,
+                         wait ? Stream::Unreachable::kWait : Stream::Unreachable::kFail);
+}
+
+std::string SubscriberImpl::StartRequest() const {
+  v1::SubscribeRequest request;
+  v1::Start& start = *request.mutable_start();
+  start.set_topic(options_.topic);
+  start.set_subscription(options_.subscription);
+  ToProto(options_.from, *start.mutable_from());
+  // A private subscription that broke off goes on where it was.
+  if (options_.subscription.empty() && resume_sequence_ > 0) {
+    start.mutable_from()->set_sequence(resume_sequence_);
+  }
+  if (explicit_acks()) start.set_ack_mode(v1::ACK_MODE_EXPLICIT);
+  if (options_.ack_deadline != absl::ZeroDuration()) {
+    ToProto(options_.ack_deadline, *start.mutable_ack_deadline());
+  }
+  if (credit_.max_messages > 0 || credit_.max_bytes > 0) {
+    start.mutable_credit()->set_max_messages(credit_.max_messages);
+    start.mutable_credit()->set_max_bytes(credit_.max_bytes);
+  }
+  return request.SerializeAsString();
+}
+
+void SubscriberImpl::OnOpen() {
+  std::shared_ptr<Stream> stream;
+  grpc::Slice request;
+  {
+    absl::MutexLock lock(&mutex_);
+    stream = stream_;
+    stream_open_ = writing_ = true;
+    reading_paused_ = false;
+    request = grpc::Slice(StartRequest());
+  }
+  stream->Write(grpc::ByteBuffer(&request, 1));
+  stream->Read();
+}
+
+void SubscriberImpl::OnWritten() {
+  mutex_.Lock();
+  writing_ = false;
+  SendNextAndUnlock();
+}
+
+void SubscriberImpl::SendNextAndUnlock() {
+  std::shared_ptr<Stream> stream;
+  grpc::Slice request;
+  if (stream_open_ && !writing_ && !outbox_.empty()) {
+    uint64_t acked = 0;
+    request = grpc::Slice(outbox_.Take(acked));
+    stats_.acked_messages += acked;
+    acks_sent_ = acks_sent_ || explicit_acks();
+    writing_ = true;
+    stream = stream_;
+  } else if (outbox_written()) {
+    changed_.SignalAll();
+  }
+  mutex_.Unlock();
+  if (stream) stream->Write(grpc::ByteBuffer(&request, 1));
+}
+
+void SubscriberImpl::OnRead(grpc::ByteBuffer& message) {
+  std::shared_ptr<Stream> stream;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (state_ != State::kRunning) return;
+    stream = stream_;
+  }
+  // What was pulled is kept by its reader, so a queue needs a new one for each frame.
+  if (mode_ == Mode::kPull || !frame_) frame_ = std::make_shared<FrameBuffer>();
+  const bool sound = frame_->Parse(message);
+  message.Clear();
+  if (!sound) {
+    stream->Cancel();
+  } else if (Dispatch(frame_)) {
+    stream->Read();
+  }
+}
+
+void SubscriberImpl::OnEnd(const absl::Status& status) {
+  bool again = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    stream_open_ = writing_ = false;
+    again = state_ == State::kRunning && options_.reconnect && IsConnectionLoss(status);
+    const bool named = !options_.subscription.empty();
+    outbox_.OnStreamEnd(/*keep_acks=*/again && named);
+    // What an explicitly acking consumer of a shared subscription held goes to others now.
+    if (again && named && explicit_acks()) queue_.Clear();
+    used_messages_ = used_bytes_ = 0;
+    failed_before_ = true;
+  }
+  if (again && options_.on_disconnect) options_.on_disconnect(status);
+  // Last, because Stop waits for it: afterwards this object may be gone.
+  absl::MutexLock lock(&mutex_);
+  stream_.reset();
+  if (state_ == State::kStopping) {
+    End(absl::OkStatus());
+  } else if (again) {
+    ++stats_.reconnects;
+    timer_set_ = true;
+    timer_.Set(absl::Now() + backoff_.Next());
+  } else {
+    End(status);
+  }
+}
+
+void SubscriberImpl::OnTimer() {
+  absl::MutexLock lock(&mutex_);
+  timer_set_ = false;
+  if (state_ == State::kRunning) {
+    OpenStream();
+  } else {
+    End(absl::OkStatus());
+  }
+}
+
+void SubscriberImpl::End(absl::Status status) {
+  state_ = State::kEnded;
+  final_status_ = std::move(status);
+  arrived_.SignalAll();
+  changed_.SignalAll();
+}
+
+// --- The way in
+// -----------------------------------------------------------------------------------
+
+bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
+  const size_t messages = frame->messages().size();
+  const size_t bytes = frame->frame().bytes;
+  bool read_on = true;
+  {
+    absl::MutexLock lock(&mutex_);
+    Count(*frame);
+    if (mode_ == Mode::kPull && messages > 0) {
+      queue_.Push(frame);
+      read_on = queue_.bytes() < options_.buffer_bytes;
+      reading_paused_ = !read_on;
+      arrived_.SignalAll();
+    }
+  }
+  if (frame->started() && options_.on_started) options_.on_started(*frame->started());
+  if (frame->gap() && options_.on_gap) options_.on_gap(*frame->gap());
+  if (mode_ != Mode::kPull && messages > 0) {
+    Deliver(*frame);
+    if (!explicit_acks()) {
+      mutex_.Lock();
+      ReturnCredit(messages, bytes);
+      SendNextAndUnlock();
+    }
+  }
+  return read_on;
+}
+
+void SubscriberImpl::Deliver(const FrameBuffer& frame) {
+  if (mode_ == Mode::kFrames) {
+    on_frame_(frame.frame());
+    return;
+  }
+  for (const MessageView& message : frame.messages()) {
+    on_message_(message);
+    if (stopping_.load(std::memory_order_relaxed)) return;
+  }
+}
+
+void SubscriberImpl::Count(const FrameBuffer& frame) {
+  const auto& messages = frame.messages();
+  if (frame.started()) {
+    backoff_.Reset();
+    failed_before_ = false;
+    if (resume_sequence_ == 0) resume_sequence_ = frame.started()->next_sequence;
+  }
+  if (frame.gap()) {
+    const SequenceRange& range = frame.gap()->range;
+    stats_.gap_messages += range.last - range.first + 1;
+    resume_sequence_ = std::max(resume_sequence_, range.last + 1);
+  }
+  if (messages.empty()) return;
+  ++stats_.received_frames;
+  stats_.received_messages += messages.size();
+  stats_.received_bytes += frame.frame().bytes;
+  if (messages.front().delivery_attempt() > 1) stats_.redelivered_messages += messages.size();
+  resume_sequence_ = std::max(resume_sequence_, messages.back().sequence() + 1);
+}
+
+void SubscriberImpl::ReturnCredit(size_t messages, size_t bytes) {
+  if (explicit_acks() || (credit_.max_messages == 0 && credit_.max_bytes == 0)) return;
+  used_messages_ += messages;
+  used_bytes_ += bytes;
+  const bool due = (credit_.max_messages > 0 && used_messages_ * 4 >= credit_.max_messages) ||
+                   (credit_.max_bytes > 0 && used_bytes_ * 4 >= credit_.max_bytes);
+  if (!due) return;
+  outbox_.ReturnCredit(used_messages_, used_bytes_);
+  used_messages_ = used_bytes_ = 0;
+}
+
+absl::Status SubscriberImpl::Await(absl::Time deadline) {
+  if (mode_ != Mode::kPull) {
+    return absl::FailedPreconditionError("this subscriber delivers to a callback");
+  }
+  if (state_ == State::kIdle) {
+    state_ = State::kRunning;
+    OpenStream();
+  }
+  while (queue_.empty()) {
+    if (state_ == State::kStopping || (state_ == State::kEnded && final_status_.ok())) {
+      return absl::CancelledError("the subscriber was stopped");
+    }
+    if (state_ == State::kEnded) return final_status_;
+    if (deadline == absl::InfinitePast()) return absl::DeadlineExceededError("no message is here");
+    if (connection_->OnOwnThread()) {
+      return absl::FailedPreconditionError("Next would wait for the thread it is called on");
+    }
+    if (arrived_.WaitWithDeadline(&mutex_, deadline) && queue_.empty() &&
+        state_ == State::kRunning) {
+      return absl::DeadlineExceededError("no message came in time");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ReceivedMessage> SubscriberImpl::Next(absl::Time deadline) {
+  mutex_.Lock();
+  if (absl::Status status = Await(deadline); !status.ok()) {
+    mutex_.Unlock();
+    return status;
+  }
+  ReceivedMessage message = queue_.PopMessage();
+  TakenAndUnlock(1, message.encoded().size());
+  return message;
+}
+
+absl::StatusOr<std::optional<ReceivedMessage>> SubscriberImpl::TryNext() {
+  absl::StatusOr<ReceivedMessage> message = Next(absl::InfinitePast());
+  if (message.ok()) return *std::move(message);
+  if (absl::IsDeadlineExceeded(message.status())) return std::nullopt;
+  return message.status();
+}
+
+absl::StatusOr<ReceivedFrame> SubscriberImpl::NextFrame(absl::Time deadline) {
+  mutex_.Lock();
+  if (absl::Status status = Await(deadline); !status.ok()) {
+    mutex_.Unlock();
+    return status;
+  }
+  ReceivedFrame frame = queue_.PopFrame();
+  TakenAndUnlock(frame.messages.size(), frame.bytes);
+  return frame;
+}
+
+void SubscriberImpl::TakenAndUnlock(size_t messages, size_t bytes) {
+  ReturnCredit(messages, bytes);
+  std::shared_ptr<Stream> stream;
+  // Not before there is room for a good deal: otherwise every message taken would cost a read.
+  if (reading_paused_ && queue_.bytes() <= options_.buffer_bytes / 2) {
+    reading_paused_ = false;
+    stream = stream_;
+  }
+  SendNextAndUnlock();
+  if (stream) stream->Read();
+}
+
+// --- The way out
+// ----------------------------------------------------------------------------------
+
+void SubscriberImpl::SetCredit(Credit credit) {
+  mutex_.Lock();
+  if (credit.max_messages > 0) credit_.max_messages = credit.max_messages;
+  if (credit.max_bytes > 0) credit_.max_bytes = credit.max_bytes;
+  if (stream_open_) outbox_.SetCredit(credit_);
+  SendNextAndUnlock();
+}
+
+absl::Status SubscriberImpl::FlushAcks(absl::Time deadline) {
+  if (connection_->OnOwnThread()) {
+    return absl::FailedPreconditionError("FlushAcks would wait for the thread it is called on");
+  }
+  absl::MutexLock lock(&mutex_);
+  while (state_ == State::kRunning && !(outbox_.empty() && !writing_)) {
+    if (changed_.WaitWithDeadline(&mutex_, deadline)) {
+      return absl::DeadlineExceededError("acks are not written yet");
+    }
+  }
+  return state_ == State::kEnded ? final_status_ : absl::OkStatus();
+}
+
+void SubscriberImpl::Stop() {
+  const bool may_wait = !connection_->OnOwnThread();
+  std::shared_ptr<Stream> stream;
+  bool settle_acks = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (state_ == State::kIdle) End(absl::OkStatus());
+    if (state_ == State::kRunning) {
+      const absl::Time patience = absl::Now() + kStopPatience;
+      state_ = State::kStopping;
+      stopping_.store(true, std::memory_order_relaxed);
+      arrived_.SignalAll();
+      while (may_wait && !outbox_written() && !changed_.WaitWithDeadline(&mutex_, patience)) {
+      }
+      settle_acks = may_wait && acks_sent_ && stream_open_;
+      stream = stream_;
+      if (timer_set_) timer_.Cancel();
+    }
+  }
+  if (settle_acks) {
+    // Cancelling overtakes what the broker has not read. An answer to a call made after the acks
+    // were written shows that they have arrived.
+    grpc::ByteBuffer response;
+    connection_
+        ->Unary("/grpc.health.v1.Health/Check", grpc::ByteBuffer(nullptr, 0), response,
+                absl::Now() + kStopPatience)
+        .IgnoreError();
+  }
+  if (stream) stream->Cancel();
+  if (!may_wait) return;
+  absl::MutexLock lock(&mutex_);
+  while (state_ != State::kEnded) changed_.Wait(&mutex_);
+}
+
+absl::Status SubscriberImpl::Wait(absl::Time deadline) {
+  if (connection_->OnOwnThread()) {
+    return absl::FailedPreconditionError("Wait would wait for the thread it is called on");
+  }
+  absl::MutexLock lock(&mutex_);
+  while (state_ != State::kEnded) {
+    if (changed_.WaitWithDeadline(&mutex_, deadline)) {
+      return absl::DeadlineExceededError("the stream has not ended");
+    }
+  }
+  return final_status_;
+}
+
+SubscriberStats SubscriberImpl::Stats() const {
+  absl::MutexLock lock(&mutex_);
+  return stats_;
+}
+
+}  // namespace estiba::internal

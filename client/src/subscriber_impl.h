@@ -1,0 +1,122 @@
+// A Subscriber's inside: the stream and its reconnects, the way in (callback or queue) and the way
+// out (acks and credit).
+//
+// Owner: one Subscriber. Threads and guarantees: as subscriber.h promises. Frames come one at a
+// time (the next read begins when the last frame is dealt with); everything else that changes is
+// guarded by `mutex_`. No gRPC write and no callback runs under it.
+#ifndef ESTIBA_CLIENT_SRC_SUBSCRIBER_IMPL_H_
+#define ESTIBA_CLIENT_SRC_SUBSCRIBER_IMPL_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "client/src/ack_outbox.h"
+#include "client/src/backoff.h"
+#include "client/src/connection.h"
+#include "client/src/frame_buffer.h"
+#include "client/src/frame_queue.h"
+#include "client/src/stream.h"
+#include "client/src/timer.h"
+#include "estiba/subscriber.h"
+
+namespace estiba::internal {
+
+class SubscriberImpl final : private StreamListener {
+ public:
+  SubscriberImpl(std::shared_ptr<Connection> connection, SubscriberOptions options);
+  ~SubscriberImpl();
+
+  // With neither callback: for pulling. FAILED_PRECONDITION: started before.
+  absl::Status Start(Subscriber::MessageCallback on_message, Subscriber::FrameCallback on_frame);
+
+  absl::StatusOr<ReceivedMessage> Next(absl::Time deadline);
+  absl::StatusOr<std::optional<ReceivedMessage>> TryNext();
+  absl::StatusOr<ReceivedFrame> NextFrame(absl::Time deadline);
+
+  // Lets `change` add to the outbox, and sends it if nothing is being sent.
+  template <typename Change>
+  void Say(Change change) ABSL_LOCKS_EXCLUDED(mutex_) {
+    mutex_.Lock();
+    if (state_ != State::kEnded) change(outbox_);
+    SendNextAndUnlock();
+  }
+  bool explicit_acks() const { return options_.ack_mode == AckMode::kExplicit; }
+
+  void SetCredit(Credit credit);
+  absl::Status FlushAcks(absl::Time deadline);
+  void Stop();
+  absl::Status Wait(absl::Time deadline);
+  SubscriberStats Stats() const;
+
+ private:
+  enum class State { kIdle, kRunning, kStopping, kEnded };
+  enum class Mode { kMessages, kFrames, kPull };
+
+  void OnOpen() override;
+  void OnRead(grpc::ByteBuffer& message) override;
+  void OnWritten() override;
+  void OnEnd(const absl::Status& status) override;
+  void OnTimer();
+
+  // Hands a parsed frame on. False: it was queued, and nothing may be read before it is taken.
+  bool Dispatch(const std::shared_ptr<FrameBuffer>& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Deliver(const FrameBuffer& frame);
+  void Count(const FrameBuffer& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Waits until something is queued. An error: nothing is, and why.
+  absl::Status Await(absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // After something was taken from the queue: returns credit and reads on.
+  void TakenAndUnlock(size_t messages, size_t bytes) ABSL_UNLOCK_FUNCTION(mutex_);
+  // Automatic acks: gives used credit back, in steps of a quarter of the limit.
+  void ReturnCredit(size_t messages, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  std::string StartRequest() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OpenStream() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SendNextAndUnlock() ABSL_UNLOCK_FUNCTION(mutex_);
+  void End(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether acks given are on their way, so that Stop need not wait for them.
+  bool outbox_written() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !stream_open_ || (outbox_.empty() && !writing_);
+  }
+
+  const std::shared_ptr<Connection> connection_;
+  const SubscriberOptions options_;
+  Mode mode_ = Mode::kPull;  // does not change after Start
+  Subscriber::MessageCallback on_message_;
+  Subscriber::FrameCallback on_frame_;
+  // The frame that callbacks look into, used again for each.
+  std::shared_ptr<FrameBuffer> frame_;
+  // Tells a running loop of callbacks to leave off. Only a hint: Stop waits for the stream's end.
+  std::atomic<bool> stopping_{false};
+
+  mutable absl::Mutex mutex_;
+  absl::CondVar arrived_;  // something is queued, or the end has come
+  absl::CondVar changed_;  // the outbox is written, or the stream or timer has ended
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
+  absl::Status final_status_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);
+  bool stream_open_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reading_paused_ ABSL_GUARDED_BY(mutex_) = false;
+  bool failed_before_ ABSL_GUARDED_BY(mutex_) = false;
+  bool acks_sent_ ABSL_GUARDED_BY(mutex_) = false;
+  // The next sequence that is new to us; 0: not known yet.
+  uint64_t resume_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  Credit credit_ ABSL_GUARDED_BY(mutex_);
+  uint64_t used_messages_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t used_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  AckOutbox outbox_ ABSL_GUARDED_BY(mutex_);
+  FrameQueue queue_ ABSL_GUARDED_BY(mutex_);
+  Backoff backoff_ ABSL_GUARDED_BY(mutex_);
+  Timer timer_ ABSL_GUARDED_BY(mutex_);
+  bool timer_set_ ABSL_GUARDED_BY(mutex_) = false;
+  SubscriberStats stats_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace estiba::internal
+
+#endif  // ESTIBA_CLIENT_SRC_SUBSCRIBER_IMPL_H_
