@@ -94,6 +94,11 @@ uint32_t Segment::Room() const {
   return taken >= (capacity_ & ~3u) ? 0 : static_cast<uint32_t>((capacity_ & ~3u) - taken);
 }
 
+bool Segment::TakesTime(int64_t now_ms) const {
+  return entries_.load(std::memory_order_relaxed) == 0 ||  // the writer's own store
+         now_ms - base_time_ms_ <= std::numeric_limits<uint32_t>::max();
+}
+
 void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms) {
   const uint64_t end = end_.load(std::memory_order_relaxed);  // the writer's own stores
   const uint32_t entries = entries_.load(std::memory_order_relaxed);

@@ -1,0 +1,210 @@
+#include "broker/engine/broker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/engine/limits.h"
+
+namespace estiba {
+namespace {
+
+const auto kAny = [](const auto&) { return true; };
+
+// A busy topic's segments: large enough to be cheap, small enough that what one straggling frame
+// pins stays a small part of the budget.
+uint32_t SegmentBytes(uint64_t budget_bytes) {
+  constexpr uint64_t kSmallest = 64 << 10;
+  constexpr uint64_t kLargest = 1 << 20;
+  if (budget_bytes == 0) return kLargest;
+  uint64_t bytes = kSmallest;
+  while (bytes < kLargest && bytes * 2 <= budget_bytes / 512) bytes *= 2;
+  return static_cast<uint32_t>(bytes);
+}
+
+absl::Status NotFound(absl::string_view kind, absl::string_view name) {
+  return absl::NotFoundError(absl::StrCat(kind, " \"", name, "\" does not exist"));
+}
+
+absl::Status TooMany(absl::string_view kind, uint32_t limit) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the broker holds ", limit, " ", kind, "s, as many as max-", kind, "s allows"));
+}
+
+// Counts one more, up to the limit.
+bool TryCount(std::atomic<uint32_t>& count, uint32_t limit) {
+  if (count.fetch_add(1, std::memory_order_relaxed) < limit) return true;
+  count.fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
+}  // namespace
+
+Broker::Broker(const BrokerOptions& options, Executor& executor, const Clock& clock, Timers& timers)
+    : options_(options),
+      around_{executor, clock, timers,
+              std::make_shared<Memory>(options.budget_bytes, SegmentBytes(options.budget_bytes))} {}
+
+Broker::~Broker() {
+  for (const TopicPtr& topic : ListTopics("", kAll)) DeleteTopic(topic->name()).IgnoreError();
+}
+
+absl::StatusOr<TopicPtr> Broker::CreateTopic(absl::string_view name, const TopicConfig& config) {
+  if (absl::Status status = CheckName("name", name); !status.ok()) return status;
+  bool made = false;
+  TopicPtr topic = topics_.FindOrMake(
+      name,
+      [&]() -> TopicPtr {
+        if (!TryCount(topic_count_, options_.max_topics)) return nullptr;
+        return new Topic(std::string(name), config, around_);
+      },
+      &made);
+  if (topic == nullptr) return TooMany("topic", options_.max_topics);
+  if (!made) return absl::AlreadyExistsError(absl::StrCat("topic \"", name, "\" exists"));
+  return topic;
+}
+
+absl::StatusOr<TopicPtr> Broker::GetTopic(absl::string_view name) const {
+  TopicPtr topic = topics_.Find(name);
+  if (topic == nullptr) return NotFound("topic", name);
+  return topic;
+}
+
+absl::StatusOr<TopicPtr> Broker::UseTopic(absl::string_view name) {
+  if (TopicPtr topic = topics_.Find(name)) return topic;
+  if (absl::Status status = CheckName("topic", name); !status.ok()) return status;
+  if (!options_.auto_create_topics) return NotFound("topic", name);
+  absl::StatusOr<TopicPtr> topic = CreateTopic(name, options_.topic_defaults);
+  return absl::IsAlreadyExists(topic.status()) ? GetTopic(name) : topic;
+}
+
+absl::Status Broker::DeleteTopic(absl::string_view name) {
+  const TopicPtr topic = topics_.Remove(name);
+  if (topic == nullptr) return NotFound("topic", name);
+  topic_count_.fetch_sub(1, std::memory_order_relaxed);
+  topic->Delete();
+  {
+    absl::MutexLock lock(&retired_mutex_);
+    retired_.Add(topic->Stats().figures);
+  }
+  for (const SubscriptionPtr& s : ListSubscriptions(topic->name(), "", kAll)) {
+    if (subscriptions_.Remove(s->name()) != nullptr) {
+      subscription_count_.fetch_sub(1, std::memory_order_relaxed);
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<TopicPtr> Broker::ListTopics(absl::string_view after, size_t limit) const {
+  return topics_.List(after, limit, kAny);
+}
+
+SubscriptionPtr Broker::MakeSubscription(std::string name, TopicPtr topic,
+                                         const SubscriptionConfig& config) {
+  return new Subscription(std::move(name), std::move(topic), config, around_, options_.frame_bytes);
+}
+
+absl::StatusOr<SubscriptionPtr> Broker::CreateSubscription(absl::string_view name,
+                                                           absl::string_view topic_name,
+                                                           const SubscriptionConfig& config,
+                                                           const StartPosition& start) {
+  if (absl::Status status = CheckName("name", name); !status.ok()) return status;
+  absl::StatusOr<TopicPtr> topic = GetTopic(topic_name);
+  if (!topic.ok()) return topic.status();
+  bool made = false;
+  SubscriptionPtr subscription = subscriptions_.FindOrMake(
+      name,
+      [&]() -> SubscriptionPtr {
+        if (!TryCount(subscription_count_, options_.max_subscriptions)) return nullptr;
+        return MakeSubscription(std::string(name), *topic, config);
+      },
+      &made);
+  if (subscription == nullptr) return TooMany("subscription", options_.max_subscriptions);
+  if (!made) return absl::AlreadyExistsError(absl::StrCat("subscription \"", name, "\" exists"));
+  (*topic)->Attach(subscription, start);
+  return subscription;
+}
+
+absl::StatusOr<SubscriptionPtr> Broker::GetSubscription(absl::string_view name) const {
+  SubscriptionPtr subscription = subscriptions_.Find(name);
+  if (subscription == nullptr) return NotFound("subscription", name);
+  return subscription;
+}
+
+absl::StatusOr<SubscriptionPtr> Broker::UseSubscription(absl::string_view name,
+                                                        absl::string_view topic_name,
+                                                        const StartPosition& start) {
+  if (name.empty()) {
+    absl::StatusOr<TopicPtr> topic = UseTopic(topic_name);
+    if (!topic.ok()) return topic.status();
+    SubscriptionPtr subscription =
+        MakeSubscription("", *std::move(topic), options_.subscription_defaults);
+    subscription->topic()->Attach(subscription, start);
+    return subscription;
+  }
+  SubscriptionPtr found = subscriptions_.Find(name);
+  if (found == nullptr) {
+    if (absl::Status status = CheckName("subscription", name); !status.ok()) return status;
+    if (topic_name.empty() || !options_.auto_create_subscriptions) {
+      return NotFound("subscription", name);
+    }
+    absl::StatusOr<TopicPtr> topic = UseTopic(topic_name);
+    if (!topic.ok()) return topic.status();
+    absl::StatusOr<SubscriptionPtr> made =
+        CreateSubscription(name, topic_name, options_.subscription_defaults, start);
+    if (!absl::IsAlreadyExists(made.status())) return made;
+    found = subscriptions_.Find(name);
+    if (found == nullptr) return absl::AbortedError("the subscription was deleted meanwhile");
+  }
+  if (!topic_name.empty() && found->topic()->name() != topic_name) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("subscription: \"", name, "\" belongs to topic \"", found->topic()->name(),
+                     "\", not to \"", topic_name, "\""));
+  }
+  return found;
+}
+
+absl::Status Broker::DeleteSubscription(absl::string_view name) {
+  const SubscriptionPtr subscription = subscriptions_.Remove(name);
+  if (subscription == nullptr) return NotFound("subscription", name);
+  subscription_count_.fetch_sub(1, std::memory_order_relaxed);
+  subscription->End(absl::AbortedError(absl::StrCat("subscription \"", name, "\" was deleted")));
+  return absl::OkStatus();
+}
+
+std::vector<SubscriptionPtr> Broker::ListSubscriptions(absl::string_view topic,
+                                                       absl::string_view after,
+                                                       size_t limit) const {
+  return subscriptions_.List(after, limit, [&](const SubscriptionPtr& s) {
+    return topic.empty() || s->topic()->name() == topic;
+  });
+}
+
+BrokerStats Broker::Stats() const {
+  BrokerStats stats;
+  const Budget& budget = around_.memory->budget;
+  stats.budget_bytes = budget.limit();
+  stats.held_bytes = budget.UsedApprox();
+  stats.peak_held_bytes = budget.PeakApprox();
+  stats.topics = topic_count_.load(std::memory_order_relaxed);
+  stats.subscriptions = subscription_count_.load(std::memory_order_relaxed);
+  {
+    absl::MutexLock lock(&retired_mutex_);
+    stats.figures = retired_;
+  }
+  for (const TopicPtr& topic : ListTopics("", kAll)) stats.figures.Add(topic->counters().Read());
+  return stats;
+}
+
+bool Broker::Consumable() const {
+  const std::vector<TopicPtr> topics = ListTopics("", kAll);
+  return std::any_of(topics.begin(), topics.end(),
+                     [](const TopicPtr& topic) { return topic->Consumable(); });
+}
+
+void Broker::Rest() {
+  for (const TopicPtr& topic : ListTopics("", kAll)) topic->Rest();
+  around_.memory->pool.Trim();
+}
+
+}  // namespace estiba

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "broker/engine/config.h"
+#include "broker/engine/directory.h"
+#include "broker/engine/subscription.h"
+#include "broker/engine/topic.h"
+
+namespace estiba {
+
+struct BrokerOptions {
+  uint64_t budget_bytes = 0;  // 0: no limit
+  TopicConfig topic_defaults;
+  SubscriptionConfig subscription_defaults;
+  bool auto_create_topics = true;
+  bool auto_create_subscriptions = true;
+  uint32_t max_topics = 100'000;
+  uint32_t max_subscriptions = 100'000;
+  // Most bytes in one delivery, unless a single message is larger.
+  uint32_t frame_bytes = 128 << 10;
+};
+
+struct BrokerStats {
+  uint64_t budget_bytes = 0;
+  uint64_t held_bytes = 0;
+  uint64_t peak_held_bytes = 0;
+  uint32_t topics = 0;
+  uint32_t subscriptions = 0;
+  TopicFigures figures;  // over all topics, also deleted ones
+};
+
+// All topics and subscriptions, by name: the engine's front door.
+//
+// Threads: any.
+// Lifetime: outlives every stream; executor, clock and timers outlive it.
+class Broker {
+ public:
+  Broker(const BrokerOptions& options, Executor& executor, const Clock& clock, Timers& timers);
+  ~Broker();
+
+  const BrokerOptions& options() const { return options_; }
+
+  // `config` as it is: defaults are the caller's business.
+  absl::StatusOr<TopicPtr> CreateTopic(absl::string_view name, const TopicConfig& config);
+  absl::StatusOr<TopicPtr> GetTopic(absl::string_view name) const;
+  // For publishing and subscribing: makes a missing topic with the defaults, if that is on.
+  absl::StatusOr<TopicPtr> UseTopic(absl::string_view name);
+  absl::Status DeleteTopic(absl::string_view name);
+  std::vector<TopicPtr> ListTopics(absl::string_view after, size_t limit) const;
+
+  absl::StatusOr<SubscriptionPtr> CreateSubscription(absl::string_view name,
+                                                     absl::string_view topic,
+                                                     const SubscriptionConfig& config,
+                                                     const StartPosition& start);
+  absl::StatusOr<SubscriptionPtr> GetSubscription(absl::string_view name) const;
+  // For a consumer: finds or makes what it asks for. Empty name: a private subscription. Empty
+  // topic: the named subscription must exist.
+  absl::StatusOr<SubscriptionPtr> UseSubscription(absl::string_view name, absl::string_view topic,
+                                                  const StartPosition& start);
+  absl::Status DeleteSubscription(absl::string_view name);
+  // topic empty: of all topics.
+  std::vector<SubscriptionPtr> ListSubscriptions(absl::string_view topic, absl::string_view after,
+                                                 size_t limit) const;
+
+  BrokerStats Stats() const;
+  // Whether a consumer connected now is still owed something.
+  bool Consumable() const;
+  // Housekeeping; to be called every few seconds.
+  void Rest();
+
+ private:
+  static constexpr size_t kAll = std::numeric_limits<size_t>::max();
+
+  SubscriptionPtr MakeSubscription(std::string name, TopicPtr topic,
+                                   const SubscriptionConfig& config);
+
+  const BrokerOptions options_;
+  Topic::Surroundings around_;
+  Directory<TopicPtr> topics_;
+  Directory<SubscriptionPtr> subscriptions_;
+  std::atomic<uint32_t> topic_count_{0};
+  std::atomic<uint32_t> subscription_count_{0};
+  mutable absl::Mutex retired_mutex_;
+  TopicFigures retired_ ABSL_GUARDED_BY(retired_mutex_);
+};
+
+}  // namespace estiba

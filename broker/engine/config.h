@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+
+namespace estiba {
+
+// What happens to a publish that finds no room; see FullPolicy in proto/estiba/v1/admin.proto.
+enum class FullPolicy { kReject, kBlock, kDropOldest };
+
+struct TopicConfig {
+  FullPolicy full_policy = FullPolicy::kReject;
+  uint64_t budget_bytes = 0;     // 0: only the broker's
+  int64_t retention_age_ms = 0;  // 0: never
+  uint64_t retention_bytes = 0;  // 0: no limit
+};
+
+struct SubscriptionConfig {
+  int64_t ack_deadline_ms = 10'000;
+};
+
+// Where a new subscription begins.
+struct StartPosition {
+  enum class Kind { kEarliest, kLatest, kSequence, kTime };
+  Kind kind = Kind::kEarliest;
+  uint64_t sequence = 0;
+  int64_t time_ms = 0;
+};
+
+enum class AckMode { kAuto, kExplicit };
+
+// How much a consumer is ready to hold; 0: no limit.
+struct CreditLimits {
+  uint64_t max_messages = 0;
+  uint64_t max_bytes = 0;
+};
+
+enum class GapReason { kRetention, kDroppedOldest, kNotKept };
+
+}  // namespace estiba

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "broker/engine/actor.h"
+#include "broker/engine/config.h"
+#include "broker/queue/log.h"
+
+namespace estiba {
+
+class Subscription;
+
+struct Gap {
+  uint64_t first = 0;
+  uint64_t last = 0;
+  GapReason reason = GapReason::kRetention;
+};
+
+// The first thing a consumer is told.
+struct Started {
+  std::string topic;
+  std::string subscription;
+  uint64_t next_sequence = 0;
+  int64_t ack_deadline_ms = 0;  // 0 with automatic acks
+};
+
+struct Delivery {
+  Run run;
+  uint32_t attempt = 1;
+};
+
+struct ConsumerOptions {
+  AckMode ack_mode = AckMode::kAuto;
+  int64_t ack_deadline_ms = 0;  // 0: the subscription's
+  CreditLimits credit;
+};
+
+// One open Subscribe stream, as the engine sees it. rpc derives from it.
+//
+// Threads: the Send functions and OnEnd are called in turns of the subscription, one send at a
+// time: after each, the implementation calls Subscription::Sent exactly once, from any thread, and
+// gets the next one after that. OnEnd is the last call. Lifetime: reference-counted; the
+// subscription holds a reference until it has called OnEnd or the consumer was removed.
+class Consumer : public boost::intrusive_ref_counter<Consumer> {
+ public:
+  explicit Consumer(const ConsumerOptions& options) : options_(options) {}
+  virtual ~Consumer() = default;
+  Consumer(const Consumer&) = delete;
+  Consumer& operator=(const Consumer&) = delete;
+
+  const ConsumerOptions& options() const { return options_; }
+
+ protected:
+  virtual void SendStarted(const Started& started) = 0;
+  virtual void SendGap(const Gap& gap) = 0;
+  virtual void SendDelivery(const Delivery& delivery) = 0;
+  // The stream is to end with this status. No send is made after it; one may be under way.
+  virtual void OnEnd(const absl::Status& status) = 0;
+
+ private:
+  friend class Subscription;
+
+  struct SentCommand final : Command {
+    void Run() override;
+    Consumer* consumer = nullptr;
+    bool ok = false;
+  };
+
+  bool HasCredit() const {
+    return (options_.credit.max_messages == 0 ||
+            outstanding_messages_ < options_.credit.max_messages) &&
+           (options_.credit.max_bytes == 0 || outstanding_bytes_ < options_.credit.max_bytes);
+  }
+  void GiveBack(uint64_t messages, uint64_t bytes) {
+    outstanding_messages_ -= messages < outstanding_messages_ ? messages : outstanding_messages_;
+    outstanding_bytes_ -= bytes < outstanding_bytes_ ? bytes : outstanding_bytes_;
+  }
+
+  // All of this belongs to the subscription's turns.
+  ConsumerOptions options_;
+  boost::intrusive_ptr<Subscription> subscription_;
+  bool started_ = false;
+  bool sending_ = false;
+  bool removed_ = false;
+  uint64_t outstanding_messages_ = 0;
+  uint64_t outstanding_bytes_ = 0;
+  std::vector<Gap> gaps_;  // to be told, oldest first
+  // With automatic acks: what is being sent, and the place in the log that keeps it for the case
+  // that it cannot be.
+  Delivery in_flight_;
+  Cursor in_flight_place_;
+  SentCommand sent_;
+};
+
+using ConsumerPtr = boost::intrusive_ptr<Consumer>;
+
+}  // namespace estiba

@@ -1,0 +1,31 @@
+#pragma once
+
+namespace estiba {
+
+// Something that can be run; in practice an Actor with commands in its mailbox.
+class Runnable {
+ public:
+  virtual void RunTurn() = 0;
+  // For executors: links runnables that wait for their turn.
+  Runnable* next_runnable = nullptr;
+
+ protected:
+  ~Runnable() = default;
+};
+
+// Runs what has become runnable. Comes in from outside: threads in the daemon, a seeded scheduler
+// in simulations. A runnable is handed over at most once until it runs. Thread rules: any thread.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  // Runs it soon, by preference on the calling thread: at once if the thread is not inside another
+  // runnable, after that one otherwise.
+  virtual void Run(Runnable* runnable) = 0;
+
+  // Runs it soon, never before this call has returned and never on the caller's stack. For callers
+  // that may hold locks of others, and for work that is to be shared with idle threads.
+  virtual void Defer(Runnable* runnable) = 0;
+};
+
+}  // namespace estiba

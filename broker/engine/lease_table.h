@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "broker/engine/interval_map.h"
+#include "broker/queue/segment.h"
+
+namespace estiba {
+
+class Consumer;
+
+// Messages delivered and not yet acked.
+struct Lease {
+  Run run;
+  uint32_t attempt = 1;
+  Consumer* consumer = nullptr;
+  int64_t deadline_ms = 0;  // steady clock
+  int64_t granted_ms = 0;
+};
+
+// Messages to be delivered again; attempt is the one to come.
+struct Redelivery {
+  Run run;
+  uint32_t attempt = 1;
+};
+
+// The leases of a subscription, by sequence.
+//
+// Bookkeeping: one entry for each delivered frame, not for each message; acks out of order cut
+// entries in two. Bound: the consumers' credit.
+// Threads: one at a time (the subscription's turn).
+class LeaseTable {
+ public:
+  void Grant(Lease lease) { leases_.Insert(std::move(lease)); }
+
+  template <typename F>
+  void Take(uint64_t first, uint64_t last, F&& f) {
+    leases_.Carve(first, last, std::forward<F>(f));
+  }
+  template <typename F>
+  void TakeExpired(int64_t now_ms, F&& f) {
+    leases_.TakeIf([=](const Lease& l) { return l.deadline_ms <= now_ms; }, std::forward<F>(f));
+  }
+  template <typename F>
+  void TakeOf(const Consumer* consumer, F&& f) {
+    leases_.TakeIf([=](const Lease& l) { return l.consumer == consumer; }, std::forward<F>(f));
+  }
+
+  // New deadline for those in the range that belong to the consumer.
+  void Extend(uint64_t first, uint64_t last, const Consumer* consumer, int64_t deadline_ms);
+  // Forgets the bytes of what lies before a sequence: still outstanding, but nothing to redeliver.
+  void DropBytesBefore(uint64_t sequence);
+  // Copies old leases out of segments that hold little else of this subscription, so that one
+  // straggler does not pin a whole segment. `sent_to`: the segments of messages from there on are
+  // needed anyway.
+  void MoveStragglers(int64_t now_ms, uint64_t sent_to, const std::shared_ptr<Storage>& storage);
+
+  bool empty() const { return leases_.empty(); }
+  uint64_t messages() const { return leases_.messages(); }
+  uint64_t first() const { return leases_.first(); }
+  // Of a table that is not empty. Walks all leases.
+  int64_t NextDeadline() const;
+
+ private:
+  IntervalMap<Lease> leases_;
+};
+
+}  // namespace estiba

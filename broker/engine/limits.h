@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace estiba {
+
+// The limits that proto/estiba/v1/message.proto and broker.proto document.
+inline constexpr uint32_t kMaxRequestBytes = 16 << 20;
+inline constexpr uint32_t kMaxMessageBytes = 10 << 20;
+inline constexpr uint32_t kMaxBatchMessages = 100'000;
+inline constexpr uint32_t kMaxAttributes = 100;
+inline constexpr uint32_t kMaxAttributeKeyBytes = 256;
+inline constexpr uint32_t kMaxAttributeValueBytes = 1024;
+inline constexpr uint32_t kMaxOrderingKeyBytes = 1024;
+inline constexpr uint32_t kMaxNameBytes = 255;
+inline constexpr uint32_t kMaxProducerBytes = 64;
+inline constexpr uint32_t kMaxAckEntries = 10'000;
+inline constexpr int64_t kMinAckDeadlineMs = 100;
+inline constexpr int64_t kMaxAckDeadlineMs = 600'000;
+inline constexpr int64_t kMinRetentionMs = 1'000;
+inline constexpr int64_t kMaxRetentionMs = int64_t{31} * 24 * 3600 * 1000;
+inline constexpr uint64_t kMinTopicBytes = 64 << 10;
+inline constexpr uint32_t kMaxCreditMessages = 10'000'000;
+inline constexpr uint64_t kMaxCreditBytes = uint64_t{4} << 30;
+
+// INVALID_ARGUMENT naming the field, the value and the rule, unless the name is a valid topic or
+// subscription name.
+absl::Status CheckName(absl::string_view field, absl::string_view name);
+
+}  // namespace estiba

@@ -1,0 +1,46 @@
+#include "broker/engine/producer_table.h"
+
+#include <algorithm>
+
+namespace estiba {
+namespace {
+
+constexpr uint64_t kProducerBytes = 256;  // list node, hash slot, id
+
+}  // namespace
+
+ProducerTable::Answer ProducerTable::Look(absl::string_view producer, uint64_t batch) {
+  const auto found = by_id_.find(producer);
+  if (found == by_id_.end()) return {};
+  const Producer& p = *found->second;
+  if (batch == p.last_batch + 1) return {};
+  if (batch > p.last_batch) return {.verdict = Verdict::kSkipped, .expected = p.last_batch + 1};
+  const uint64_t back = p.last_batch - batch;
+  if (back >= p.taken.size()) return {.verdict = Verdict::kForgotten};
+  const Taken& taken = p.Back(back);
+  return {Verdict::kDuplicate, taken.first_sequence, taken.count, 0};
+}
+
+void ProducerTable::Record(absl::string_view producer, uint64_t batch, uint64_t first_sequence,
+                           uint32_t count) {
+  auto found = by_id_.find(producer);
+  if (found == by_id_.end()) {
+    if (by_activity_.size() >= kProducers) {
+      bytes_ -= kProducerBytes + by_activity_.back().taken.capacity() * sizeof(Taken);
+      by_id_.erase(by_activity_.back().id);
+      by_activity_.pop_back();
+    }
+    by_activity_.emplace_front().id = std::string(producer);
+    found = by_id_.emplace(by_activity_.front().id, by_activity_.begin()).first;
+    bytes_ += kProducerBytes;
+  } else if (found->second != by_activity_.begin()) {
+    by_activity_.splice(by_activity_.begin(), by_activity_, found->second);
+  }
+  Producer& p = *found->second;
+  p.last_batch = batch;
+  const size_t before = p.taken.capacity();
+  p.Remember({first_sequence, count});
+  bytes_ += (p.taken.capacity() - before) * sizeof(Taken);
+}
+
+}  // namespace estiba

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "broker/engine/actor.h"
+
+namespace estiba {
+
+class Topic;
+
+// What became of a batch.
+struct PublishResult {
+  absl::Status status;
+  uint64_t first_sequence = 0;
+  uint32_t count = 0;
+  bool duplicate = false;
+  // With RESOURCE_EXHAUSTED: when to try again.
+  int64_t retry_after_ms = 0;
+};
+
+// One batch on its way into a topic, and its answer on the way back. rpc derives from it.
+//
+// Lifetime: the sender's; between Topic::Publish and Done it must stay as it is.
+// Threads: Done is called once, in a turn of the topic, and must be quick; it may delete the
+// command.
+class PublishCommand : public Command {
+ public:
+  // Records as in queue/record.h: complete, checked (CheckRecords), at least one.
+  const char* records = nullptr;
+  uint32_t bytes = 0;
+  uint32_t count = 0;
+  // Who publishes, for recognising batches sent twice; empty: not asked for. Must outlive the
+  // command.
+  const std::string* producer = nullptr;
+  uint64_t batch = 0;
+  // Set by any thread when nobody waits for the answer any more: a batch still waiting for room is
+  // then not taken. See Topic::DropCancelled.
+  std::atomic<bool> cancelled{false};
+
+  PublishResult result;
+
+  virtual void Done() = 0;
+
+ private:
+  friend class Topic;
+  void Run() final;
+
+  Topic* topic_ = nullptr;
+};
+
+}  // namespace estiba

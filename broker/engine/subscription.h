@@ -1,0 +1,151 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "broker/engine/actor.h"
+#include "broker/engine/config.h"
+#include "broker/engine/consumer.h"
+#include "broker/engine/lease_table.h"
+#include "broker/engine/stats.h"
+#include "broker/engine/topic.h"
+
+namespace estiba {
+
+struct SequenceRange {
+  uint64_t first = 0;
+  uint64_t last = 0;
+};
+
+struct Extension {
+  SequenceRange range;
+  int64_t deadline_ms = 0;  // from now; 0: a nack
+};
+
+// What a consumer sends upstream, in one piece.
+struct ConsumerUpdate {
+  std::vector<SequenceRange> acks;
+  std::vector<SequenceRange> nacks;
+  std::vector<Extension> extensions;
+  CreditLimits credit;  // members that are 0 change nothing
+  uint64_t return_messages = 0;
+  uint64_t return_bytes = 0;
+};
+
+// A place in a topic, shared by consumers: what has been sent, what has been consumed, what must be
+// sent again. Hands out the log's messages to its consumers as they have credit, redeliveries
+// first.
+//
+// Threads: any, for every public member; state changes in the subscription's turns.
+// Lifetime: reference-counted; its topic holds it from Attach to Detach, the registry while it has
+// a name. Holds its topic and its consumers.
+class Subscription final : public Actor {
+ public:
+  // A private subscription has an empty name, and ends with its last consumer.
+  // frame_bytes: most bytes in one delivery, unless a single message is larger.
+  Subscription(std::string name, TopicPtr topic, const SubscriptionConfig& config,
+               const Topic::Surroundings& surroundings, uint32_t frame_bytes);
+
+  const std::string& name() const { return name_; }
+  const TopicPtr& topic() const { return topic_; }
+  const SubscriptionConfig& config() const { return config_; }
+  int64_t create_time_ms() const { return create_time_ms_; }
+
+  // Adds a consumer; its first send is SendStarted.
+  void Add(ConsumerPtr consumer);
+  // The consumer's stream is gone. What it held goes to others. Harmless after OnEnd.
+  void Remove(ConsumerPtr consumer);
+  // The consumer's last send has been accepted by its stream, or never will be.
+  void Sent(Consumer* consumer, bool ok);
+  void Update(ConsumerPtr consumer, ConsumerUpdate update);
+  // Ends the subscription and the streams of its consumers.
+  void End(absl::Status status);
+
+  SubscriptionStats Stats() const;
+
+  // --- For its topic ---
+  // Called once, in the topic's turn: begins at `place`, but passes over what is before
+  // `pass_over`.
+  void Attached(Cursor place, uint64_t pass_over, const Gap& gap);
+  // The log has grown since Topic::AwaitMessages. At most one call for each of those.
+  void MessagesArrived() { Send(&messages_arrived_); }
+  // Something may have to be let go of.
+  void Poke();
+  // The first sequence not yet sent. Never goes back.
+  uint64_t position() const { return position_.load(std::memory_order_acquire); }
+  // As far as this subscription has let go of what its topic gave up.
+  uint64_t followed_to() const { return followed_to_.load(std::memory_order_acquire); }
+
+  Subscription* next_waiter = nullptr;  // for WaitList
+
+ private:
+  friend struct Consumer::SentCommand;
+  struct TurnCommand final : Command {
+    void Run() override { (subscription->*function)(); }
+    Subscription* subscription = nullptr;
+    void (Subscription::*function)() = nullptr;
+    std::atomic<bool> pending{false};
+  };
+
+  void EndTurn() override;
+
+  void HandleAttached(Cursor place, uint64_t pass_over, const Gap& gap);
+  void HandleMessages() { awaiting_ = false; }
+  void HandlePoke();
+  void HandleTimer();
+  void HandleRemove(const ConsumerPtr& consumer);
+  void HandleSent(Consumer* consumer, bool ok);
+  void HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& update);
+  void HandleEnd(const absl::Status& status);
+
+  // Gives every consumer that can take something its next send.
+  void Dispatch();
+  // True: something was sent to it.
+  bool SendNext(Consumer& consumer, uint32_t ready);
+  // The next messages for a consumer; empty: nothing to deliver.
+  Delivery NextDelivery(const Consumer& consumer, uint32_t ready);
+  uint32_t MostMessages(const Consumer& consumer, uint32_t ready) const;
+
+  void Redeliver(Delivery delivery);
+  void Redeliver(Lease lease);
+  void AddGap(uint64_t first, uint64_t last, GapReason reason);
+  void FollowTrim();
+  void ArmTimer();
+  void UpdateFigures();
+  uint64_t Floor();
+  void Detach();
+
+  const std::string name_;
+  const TopicPtr topic_;
+  const SubscriptionConfig config_;
+  Topic::Surroundings around_;
+  const uint32_t frame_bytes_;
+  const int64_t create_time_ms_;
+
+  // Turn state.
+  Cursor cursor_;
+  bool attached_ = false;
+  bool ended_ = false;
+  absl::Status end_status_;
+  uint64_t pass_over_ = 0;
+  std::vector<ConsumerPtr> consumers_;
+  size_t next_consumer_ = 0;  // round robin
+  LeaseTable leases_;
+  IntervalMap<Redelivery> redeliveries_;
+  std::vector<Gap> gaps_;  // not yet told to anybody, for want of consumers
+  bool awaiting_ = false;
+  bool timer_armed_ = false;
+
+  TurnCommand messages_arrived_;
+  TurnCommand poke_;
+  TurnCommand timer_due_;
+
+  std::atomic<uint64_t> position_{0};
+  std::atomic<uint64_t> followed_to_{0};
+  SubscriptionCounters counters_;
+};
+
+}  // namespace estiba

@@ -1,0 +1,156 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "broker/base/clock.h"
+#include "broker/engine/actor.h"
+#include "broker/engine/config.h"
+#include "broker/engine/producer_table.h"
+#include "broker/engine/publish.h"
+#include "broker/engine/stats.h"
+#include "broker/engine/timers.h"
+#include "broker/queue/log.h"
+#include "broker/queue/wait_list.h"
+
+namespace estiba {
+
+class Subscription;
+using SubscriptionPtr = boost::intrusive_ptr<Subscription>;
+
+// A topic: its log, the subscriptions that follow it, and the publishers that wait for room in it.
+//
+// Threads: any, for every public member; state changes in the topic's turns.
+// Lifetime: reference-counted; the registry holds it until it is deleted, publishers and
+// subscriptions may hold it longer and are then answered with ABORTED.
+class Topic final : public Actor, private BudgetWaiter {
+ public:
+  struct Surroundings {
+    Executor& executor;
+    const Clock& clock;
+    Timers& timers;
+    std::shared_ptr<Memory> memory;
+  };
+
+  Topic(std::string name, const TopicConfig& config, const Surroundings& surroundings);
+  ~Topic() override;
+
+  const std::string& name() const { return name_; }
+  const TopicConfig& config() const { return config_; }
+  int64_t create_time_ms() const { return create_time_ms_; }
+  bool deleted() const { return deleted_.load(std::memory_order_acquire); }
+
+  // Appends the batch and answers it (PublishCommand::Done): before this returns if the topic is
+  // idle and has room; later if it is busy or, under kBlock, full.
+  void Publish(PublishCommand* command);
+  // Answers waiting batches whose `cancelled` has been set, with CANCELLED.
+  void DropCancelled();
+
+  // Begins to keep messages for a subscription, from a position on; answers Subscription::Attached.
+  void Attach(SubscriptionPtr subscription, const StartPosition& start);
+  // The subscription has ended. `unconsumed`: the first sequence it leaves behind for others,
+  // should it have been the last; `place`, the cursor it kept, is let go of afterwards.
+  void Detach(SubscriptionPtr subscription, uint64_t unconsumed, std::vector<Cursor> places);
+  // A subscription has left segments behind that may now be free, or has followed trim_to().
+  void SubscriptionMoved();
+
+  // Gives up everything: subscriptions end with ABORTED, as do waiting publishes.
+  void Delete();
+  // Housekeeping, every few seconds: frees the open segment of a topic at rest.
+  void Rest();
+
+  // What lies before is given up; see Gap. Subscriptions follow when poked.
+  uint64_t trim_to() const { return trim_to_.load(std::memory_order_acquire); }
+  GapReason trim_reason() const { return trim_reason_.load(std::memory_order_relaxed); }
+  // The sequence that the next message gets.
+  uint64_t end_sequence() const { return log_.end_sequence(); }
+  // Asks to be poked once, when the log has grown. Look again after the call.
+  void AwaitMessages(Subscription* subscription) { waiting_.Add(subscription); }
+
+  TopicStats Stats() const;
+  // Whether something is held that a consumer connected now could still take, or is taking.
+  bool Consumable() const;
+  TopicCounters& counters() { return counters_; }
+  const std::shared_ptr<Storage>& storage() const { return storage_; }
+
+ private:
+  friend class PublishCommand;
+  struct TurnCommand final : Command {
+    void Run() override { (topic->*function)(); }
+    Topic* topic = nullptr;
+    void (Topic::*function)() = nullptr;
+    std::atomic<bool> pending{false};
+  };
+
+  void OnBudgetFreed() override;  // any thread
+  void EndTurn() override;
+  void SendOnce(TurnCommand& command);
+
+  void Take(PublishCommand* command);
+  // False: it has to wait.
+  bool TryTake(PublishCommand* command);
+  bool TryAppend(PublishCommand* command);
+  bool RecogniseDuplicate(PublishCommand* command);
+  void AnswerFull(PublishCommand* command);
+  void Answer(PublishCommand* command, absl::Status status);
+  // Whether every subscription has let go of what lies before trim_to().
+  bool AllFollowed() const;
+  void PokeSubscriptions();
+  void WaitForBudget();
+  void RetryWaiting();
+  void HandleMoved();
+  void HandleRetention();
+  void HandleRest();
+  void HandleDelete();
+  void HandleAttach(const SubscriptionPtr& subscription, const StartPosition& start);
+  void HandleDetach(const SubscriptionPtr& subscription, uint64_t unconsumed);
+  void HandleBudgetFreed();
+
+  // Gives up one segment more. False: there is nothing left to give up.
+  bool TryDropOldest();
+  void TrimTo(uint64_t sequence, GapReason reason);
+  void ExpireBySize();
+  void ScheduleRetention();
+  uint64_t EarliestUnsent() const;
+  void NoteHeld();
+
+  const std::string name_;
+  const TopicConfig config_;
+  Surroundings around_;
+  const int64_t create_time_ms_;
+  const std::shared_ptr<Storage> storage_;
+
+  // Turn state.
+  Log log_;
+  // Changed in turns only; the mutex is for Stats, which reads from outside.
+  mutable absl::Mutex subscriptions_mutex_;
+  std::vector<SubscriptionPtr> subscriptions_;
+  std::vector<PublishCommand*> answered_;  // Done is due at the end of the turn
+  Cursor keep_;                            // without subscriptions: what is kept for the first one
+  std::deque<PublishCommand*> waiting_publishes_;
+  bool waiting_for_budget_ = false;
+  ProducerTable producers_;
+  uint64_t producers_charged_ = 0;
+  bool appended_ = false;
+  bool retention_timer_ = false;
+  std::atomic<uint64_t> rest_end_{0};  // the housekeeper's
+
+  WaitList<Subscription> waiting_;
+  TurnCommand budget_freed_;
+  TurnCommand moved_;
+  TurnCommand retention_due_;
+
+  std::atomic<bool> deleted_{false};
+  std::atomic<uint64_t> trim_to_{1};
+  std::atomic<GapReason> trim_reason_{GapReason::kRetention};
+  TopicCounters counters_;
+};
+
+using TopicPtr = boost::intrusive_ptr<Topic>;
+
+}  // namespace estiba
