@@ -60,6 +60,7 @@ void Cursor::Advance(const Run& run) {
 }
 
 void Cursor::SkipTo(uint64_t sequence) {
+  if (sequence < this->sequence()) return;
   while (sequence > segment_->end_sequence() ||
          (sequence == segment_->end_sequence() && segment_->next() != nullptr)) {
     Segment* next = segment_->next();
@@ -98,7 +99,7 @@ bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t no
   wall_ms = last_wall_ms_ = std::max(wall_ms, last_wall_ms_);
   const uint64_t first = end_sequence();
   Segment* tail = segments_.back().get();
-  const uint32_t room = tail->Room();
+  const uint32_t room = tail->TakesTime(wall_ms) ? tail->Room() : 0;
   if (bytes <= room) {
     tail->Append(records, bytes, count, wall_ms);
   } else {
@@ -125,17 +126,20 @@ bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t no
 SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms) {
   // Twice the size where the last segment filled up fast, half where it took long.
   const int64_t age_ms = now_ms - last_segment_ms_;
+  uint32_t usual = next_capacity_;
   if (age_ms < 1000) {
-    next_capacity_ = std::min(next_capacity_ * 2, storage_->memory->max_segment_bytes);
+    usual = std::min(usual * 2, storage_->memory->max_segment_bytes);
   } else if (age_ms > 30'000) {
-    next_capacity_ = std::max(next_capacity_ / 2, Segment::kPage);
+    usual = std::max(usual / 2, Segment::kPage);
   }
   const uint32_t needed = Segment::CapacityFor(bytes);
-  SegmentPtr segment = Segment::TryMake(storage_, base_sequence, std::max(needed, next_capacity_));
-  if (segment == nullptr && needed < next_capacity_) {
+  SegmentPtr segment = Segment::TryMake(storage_, base_sequence, std::max(needed, usual));
+  if (segment == nullptr && needed < usual) {
     segment = Segment::TryMake(storage_, base_sequence, needed);
   }
-  if (segment != nullptr) last_segment_ms_ = now_ms;
+  if (segment == nullptr) return nullptr;
+  next_capacity_ = usual;
+  last_segment_ms_ = now_ms;
   return segment;
 }
 

@@ -61,9 +61,9 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  // Copies the records in and gives them the next `count` sequences. False: no room in the budget,
-  // nothing was taken. `now_ms` is the steady-clock time that steers segment sizes, `wall_ms` the
-  // publish time.
+  // Copies the records in and gives them the next `count` (at least 1) sequences. False: no room in
+  // the budget, nothing was taken. `now_ms` is the steady-clock time that steers segment sizes,
+  // `wall_ms` the publish time, which never goes back: an earlier one counts as the last one.
   [[nodiscard]] bool Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
                             int64_t wall_ms);
 

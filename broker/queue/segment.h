@@ -60,7 +60,8 @@ struct Run {
 // the last reference.
 class Segment : public boost::intrusive_ref_counter<Segment> {
  public:
-  // Every 64 messages, and wherever the publish time changes, one entry.
+  // At most one entry for an append: where the publish time changes, or the last entry is 64
+  // messages back or more. All messages of an append have the same time.
   struct IndexEntry {
     uint32_t offset;
     uint32_t index;
@@ -79,7 +80,7 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   // which costs next to nothing.
   static SegmentPtr TryMake(std::shared_ptr<Storage> storage, uint64_t base_sequence,
                             uint32_t capacity);
-  // A copy of the run in a segment of its own, as small as it can be; null as above.
+  // A copy of a run, not empty, in a segment of its own, as small as it can be; null as above.
   static SegmentPtr TryCopy(std::shared_ptr<Storage> storage, const Run& run);
   // Capacity that holds so much in one append.
   static uint32_t CapacityFor(uint32_t bytes);
@@ -87,8 +88,10 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
 
   // Writer: bytes that one more append may bring.
   uint32_t Room() const;
-  // Writer: appends `count` records, bytes <= Room(). now_ms: publish time, not before the last
-  // one's.
+  // Writer: whether one more append may come so late. Entries count 49 days from the first append.
+  bool TakesTime(int64_t now_ms) const;
+  // Writer: appends `count` records, at least one, bytes <= Room(). now_ms: publish time, not before
+  // the last one's, and TakesTime.
   void Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms);
 
   // What has been published: a release/acquire pair with Append.
@@ -101,13 +104,15 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   // Messages from `index` (at `offset`) on: at least one, at most max_count, and no more than
   // max_bytes unless the first alone is larger. index < end().count; limits at least 1.
   Run RunAt(uint32_t offset, uint32_t index, uint32_t max_bytes, uint32_t max_count);
-  // Byte offset of a message, index <= end().count. Walks at most to the next index entry.
+  // Byte offset of a message, index <= end().count. Walks from the last index entry before it: 63
+  // messages and one append at most.
   uint32_t OffsetOf(uint32_t index) const;
   // Publish time of a message, index < end().count.
   int64_t TimeOf(uint32_t index) const;
   // The first message published at or after the time; end().count if there is none.
   uint32_t IndexAtTime(int64_t time_ms) const;
-  // First index after `index` with a later publish time; UINT32_MAX if there is none.
+  // First index after `index` with a later publish time; UINT32_MAX if there is none. The writer may
+  // be about to publish it: it may be end().count. index < end().count.
   uint32_t NextTimeChange(uint32_t index) const;
 
   // The next segment of the log: set once, by the writer, after its last Append here.
@@ -116,8 +121,8 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
 
   // Cursors standing in this segment. The log keeps a segment while it, or an earlier one, has any.
   void AddAnchor() { anchors_.fetch_add(1, std::memory_order_relaxed); }
-  // True: that was the last.
-  bool DropAnchor() { return anchors_.fetch_sub(1, std::memory_order_acq_rel) == 1; }  // S4
+  // True: that was the last. Release is enough: only the writer, in Anchored, builds upon it.
+  bool DropAnchor() { return anchors_.fetch_sub(1, std::memory_order_release) == 1; }  // S4
   bool Anchored() const { return anchors_.load(std::memory_order_acquire) != 0; }      // S4
 
  private:
@@ -125,7 +130,7 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
 
   uint32_t Charge() const { return capacity_ + sizeof(Segment); }
   const IndexEntry& Entry(uint32_t i) const;
-  // The last entry that is not after a message, a byte, a time. There is always entry 0.
+  // The last entry that is not after a message. There must be one.
   uint32_t LastEntryByIndex(uint32_t index) const;
   uint32_t EntryCount() const { return entries_.load(std::memory_order_acquire); }  // S2
 

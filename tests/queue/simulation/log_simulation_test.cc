@@ -181,6 +181,12 @@ TEST_CASE("Log: in all schedules a cursor reads everything once, in order, while
   CHECK(outcome.executions > 1000);
 }
 
+TEST_CASE("Log: in all schedules a cursor sees whole messages in a segment that is written to") {
+  CHECK(ExploreAll({.preemptions = 2, .stale_loads = 1, .spurious_failures = 0},
+                   Readers({2, 1, 300, 1, 1}, true))
+            .failure == "");
+}
+
 TEST_CASE("Log: in random schedules two cursors read everything once, in order, while it is freed") {
   CHECK(ExploreRandomly(testing::Seed(), 10'000, Readers({6, 2, 1300, 2}, false)).failure == "");
 }

@@ -26,8 +26,9 @@ struct State {
     }
   }
 
-  // The loop in the header's comment.
+  // The loop in the header's comment. A new runner may use the owner's state at once.
   void Run() {
+    Check(owner <= static_cast<int>(handled.size()), "the owner's state runs ahead");
     do {
       HandleAll();
     } while (!mailbox.TryIdle());

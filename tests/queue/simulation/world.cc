@@ -116,11 +116,16 @@ int World::PickNext() {
 }
 
 void World::Point() {
-  if (running_ == 0 || stopping_) return;
-  if (++steps_ > kMaxSteps) {
-    std::fputs("a simulated program does not end\n", stderr);
+  if (running_ == 0) return;
+  if (++steps_ == kMaxSteps) {
+    Fail("the program does not end");
+    stopping_ = true;
+  }
+  if (steps_ > 2 * kMaxSteps) {
+    std::fputs("a simulated program that does not end does not wait either\n", stderr);
     std::abort();
   }
+  if (stopping_) return;
   std::array<int, kMaxThreads> others;
   int count = 0;
   for (int i = 1; i <= threads_; ++i) {
@@ -132,6 +137,7 @@ void World::Point() {
 }
 
 void World::Wait(std::function<bool()> condition) {
+  if (stopping_) throw Stopped();
   if (condition()) return;
   Fiber& fiber = fibers_[running_];
   fiber.waits_for = std::move(condition);
