@@ -1,0 +1,127 @@
+#include "client/src/ack_outbox.h"
+
+#include <string>
+
+#include "estiba/v1/broker.pb.h"
+#include "tests/support/catch.h"
+
+namespace estiba::internal {
+namespace {
+
+v1::SubscribeRequest Take(AckOutbox& outbox, uint64_t& acked) {
+  v1::SubscribeRequest request;
+  REQUIRE(request.ParseFromString(outbox.Take(acked)));
+  return request;
+}
+v1::SubscribeRequest Take(AckOutbox& outbox) {
+  uint64_t acked = 0;
+  return Take(outbox, acked);
+}
+
+TEST_CASE("An outbox is empty at first, and after everything was taken") {
+  AckOutbox outbox;
+  REQUIRE(outbox.empty());
+  outbox.Ack({1, 1});
+  outbox.Nack({2, 2});
+  outbox.Extend({3, 3}, absl::Seconds(1));
+  outbox.SetCredit({10, 0});
+  outbox.ReturnCredit(1, 1);
+  REQUIRE_FALSE(outbox.empty());
+  Take(outbox);
+  REQUIRE(outbox.empty());
+}
+
+TEST_CASE("Acks of neighbours become one range, others ranges of their own") {
+  AckOutbox outbox;
+  for (const uint64_t sequence : {5, 6, 7, 9, 8, 20}) outbox.Ack({sequence, sequence});
+  outbox.Ack({21, 30});
+  uint64_t acked = 0;
+  const v1::SubscribeRequest request = Take(outbox, acked);
+  REQUIRE(acked == 16);
+  REQUIRE(request.ack_size() == 4);
+  REQUIRE(request.ack(0).first() == 5);
+  REQUIRE(request.ack(0).last() == 7);
+  REQUIRE(request.ack(1).first() == 9);
+  REQUIRE(request.ack(2).first() == 8);
+  REQUIRE(request.ack(3).first() == 20);
+  REQUIRE(request.ack(3).last() == 30);
+  REQUIRE(request.nack_size() == 0);
+  REQUIRE_FALSE(request.has_credit());
+}
+
+TEST_CASE("Sequences with the most digits survive") {
+  AckOutbox outbox;
+  outbox.Ack({0xfffffffffffffff0, 0xffffffffffffffff});
+  const v1::SubscribeRequest request = Take(outbox);
+  REQUIRE(request.ack(0).first() == 0xfffffffffffffff0);
+  REQUIRE(request.ack(0).last() == 0xffffffffffffffff);
+}
+
+TEST_CASE("Ranges that are none are passed over") {
+  AckOutbox outbox;
+  outbox.Ack({0, 5});
+  outbox.Nack({5, 4});
+  outbox.Extend({0, 0}, absl::Seconds(1));
+  REQUIRE(outbox.empty());
+}
+
+TEST_CASE("Nacks, extensions and credit travel in the same request") {
+  AckOutbox outbox;
+  outbox.Ack({1, 2});
+  outbox.Nack({4, 4});
+  outbox.Nack({5, 5});
+  outbox.Extend({7, 8}, absl::Milliseconds(1500));
+  outbox.SetCredit({100, 2000});
+  outbox.ReturnCredit(3, 300);
+  outbox.ReturnCredit(4, 400);
+  const v1::SubscribeRequest request = Take(outbox);
+  REQUIRE(request.ack_size() == 1);
+  REQUIRE(request.nack_size() == 1);
+  REQUIRE(request.nack(0).last() == 5);
+  REQUIRE(request.extend_size() == 1);
+  REQUIRE(request.extend(0).range().first() == 7);
+  REQUIRE(request.extend(0).deadline().seconds() == 1);
+  REQUIRE(request.extend(0).deadline().nanos() == 500'000'000);
+  REQUIRE(request.credit().max_messages() == 100);
+  REQUIRE(request.credit().max_bytes() == 2000);
+  REQUIRE(request.credit().return_messages() == 7);
+  REQUIRE(request.credit().return_bytes() == 700);
+}
+
+TEST_CASE("More than the broker takes in a list goes into the next request") {
+  AckOutbox outbox;
+  for (uint64_t i = 0; i < 25'000; ++i) {
+    outbox.Ack({1 + 2 * i, 1 + 2 * i});
+    outbox.Extend({1 + 2 * i, 1 + 2 * i}, absl::Seconds(1));
+  }
+  for (const int expected : {10'000, 10'000, 5'000}) {
+    const v1::SubscribeRequest request = Take(outbox);
+    REQUIRE(request.ack_size() == expected);
+    REQUIRE(request.extend_size() == expected);
+  }
+  REQUIRE(outbox.empty());
+}
+
+TEST_CASE("When the stream ends, credit and extensions go with it, and acks only if they must") {
+  AckOutbox outbox;
+  const auto fill = [&] {
+    outbox.Ack({1, 1});
+    outbox.Nack({2, 2});
+    outbox.Extend({3, 3}, absl::Seconds(1));
+    outbox.SetCredit({10, 0});
+    outbox.ReturnCredit(1, 1);
+  };
+  fill();
+  outbox.OnStreamEnd(/*keep_acks=*/false);
+  REQUIRE(outbox.empty());
+  fill();
+  outbox.OnStreamEnd(/*keep_acks=*/true);
+  const v1::SubscribeRequest request = Take(outbox);
+  REQUIRE(request.ack_size() == 1);
+  REQUIRE(request.nack_size() == 1);
+  REQUIRE(request.extend_size() == 0);
+  REQUIRE_FALSE(request.has_credit());
+}
+
+}  // namespace
+}  // namespace estiba::internal
