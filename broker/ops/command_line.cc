@@ -88,6 +88,11 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args) {
       if (option->count() > 0) flags.values[std::string(setting->name)] = option->results().back();
     }
     return flags;
+  } catch (const CLI::ArgumentMismatch& error) {
+    // Its text begins with the flag.
+    const std::string text = error.what();
+    return absl::InvalidArgumentError(
+        absl::StrCat("flag ", text.substr(0, text.find(':')), " must have a value"));
   } catch (const CLI::Error& error) {
     return absl::InvalidArgumentError(error.what());
   }

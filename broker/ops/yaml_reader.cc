@@ -40,7 +40,7 @@ absl::StatusOr<YamlMap> YamlMap::Read(absl::string_view path, std::string what,
       return Wrong(origin, absl::StrCat("unknown key '", absl::CHexEscape(map.PathTo(key)),
                                         "'; the nearest is '", NearestName(key, known), "'"));
     }
-    if (!map.entries_.emplace(key, entry.second).second) {
+    if (!map.entries_.emplace(key, Entry{entry.second, origin}).second) {
       return Wrong(origin, absl::StrCat("key '", map.PathTo(key), "' is there twice"));
     }
   }
@@ -53,26 +53,26 @@ std::string YamlMap::PathTo(absl::string_view key) const {
 
 std::string YamlMap::OriginOf(absl::string_view key) const {
   const auto entry = entries_.find(std::string(key));
-  return entry == entries_.end() ? origin_ : YamlOrigin(path_, entry->second.Mark());
+  return entry == entries_.end() ? origin_ : entry->second.origin;
 }
 
 absl::StatusOr<std::optional<std::string>> YamlMap::Text(absl::string_view key) const {
   const auto entry = entries_.find(std::string(key));
   if (entry == entries_.end()) return std::nullopt;
-  if (!entry->second.IsScalar()) {
+  if (!entry->second.value.IsScalar()) {
     return Wrong(OriginOf(key), absl::StrCat("key '", PathTo(key), "' must have one plain value"));
   }
-  return entry->second.Scalar();
+  return entry->second.value.Scalar();
 }
 
 absl::StatusOr<std::vector<YAML::Node>> YamlMap::List(absl::string_view key) const {
   std::vector<YAML::Node> elements;
   const auto entry = entries_.find(std::string(key));
-  if (entry == entries_.end() || entry->second.IsNull()) return elements;
-  if (!entry->second.IsSequence()) {
+  if (entry == entries_.end() || entry->second.value.IsNull()) return elements;
+  if (!entry->second.value.IsSequence()) {
     return Wrong(OriginOf(key), absl::StrCat("key '", PathTo(key), "' must be a list"));
   }
-  for (const YAML::Node& element : entry->second) elements.push_back(element);
+  for (const YAML::Node& element : entry->second.value) elements.push_back(element);
   return elements;
 }
 

@@ -31,8 +31,14 @@ class YamlMap {
                                       const YAML::Node& node,
                                       std::span<const absl::string_view> known);
 
-  // The keys that are there.
-  const std::map<std::string, YAML::Node>& entries() const { return entries_; }
+  struct Entry {
+    YAML::Node value;
+    // Where the key stands; a missing value has no place of its own.
+    std::string origin;
+  };
+
+  // What is there, by key.
+  const std::map<std::string, Entry>& entries() const { return entries_; }
 
   // "topics[2].budget"; the bare key in the file's top level.
   std::string PathTo(absl::string_view key) const;
@@ -48,7 +54,7 @@ class YamlMap {
  private:
   std::string path_;
   std::string what_;
-  std::map<std::string, YAML::Node> entries_;
+  std::map<std::string, Entry> entries_;
   std::string origin_;
 };
 
