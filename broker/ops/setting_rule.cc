@@ -16,6 +16,8 @@ template <typename... Fs>
 struct Overloaded : Fs... {
   using Fs::operator()...;
 };
+template <typename... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;
 
 absl::Status Must(absl::string_view rule) {
   return absl::InvalidArgumentError(absl::StrCat("must be ", rule));
