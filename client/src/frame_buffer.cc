@@ -1,5 +1,7 @@
 #include "client/src/frame_buffer.h"
 
+#include <algorithm>
+
 #include "client/src/duration_codec.h"
 #include "client/src/wire.h"
 
@@ -136,7 +138,7 @@ bool FrameBuffer::Parse(std::string_view encoded) {
 }
 
 bool FrameBuffer::AddMessage(std::string_view encoded) {
-  bytes_ += encoded.size();
+  bytes_ += wire::BytesFieldSize(encoded.size());
   return MessageViewBuilder::Parse(encoded, messages_.emplace_back());
 }
 

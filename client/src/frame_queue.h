@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "client/src/frame_buffer.h"
+#include "client/src/wire.h"
 
 namespace estiba::internal {
 
@@ -41,6 +42,11 @@ class FrameQueue {
     return ReceivedFrame(view, frame);
   }
 
+  // What a message counts in credit: its record in the frame.
+  static size_t RecordBytes(const MessageView& message) {
+    return wire::BytesFieldSize(message.encoded().size());
+  }
+
   void Clear() {
     frames_.clear();
     next_ = bytes_ = 0;
@@ -49,7 +55,7 @@ class FrameQueue {
  private:
   static size_t EncodedBytes(absl::Span<const MessageView> messages) {
     size_t bytes = 0;
-    for (const MessageView& message : messages) bytes += message.encoded().size();
+    for (const MessageView& message : messages) bytes += RecordBytes(message);
     return bytes;
   }
   void DropFront() {

@@ -278,7 +278,7 @@ absl::StatusOr<ReceivedMessage> SubscriberImpl::Next(absl::Time deadline) {
     return status;
   }
   ReceivedMessage message = queue_.PopMessage();
-  TakenAndUnlock(1, message.encoded().size());
+  TakenAndUnlock(1, FrameQueue::RecordBytes(message));
   return message;
 }
 

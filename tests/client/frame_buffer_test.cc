@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/src/wire.h"
 #include "estiba/v1/broker.pb.h"
 #include "tests/client/random_message.h"
 #include "tests/support/catch.h"
@@ -65,7 +66,7 @@ TEST_CASE("A delivery becomes views that say what the broker's message said") {
       }
       REQUIRE_FALSE(view.attributes().Find("no such key"));
       REQUIRE(view.attributes().empty() == messages[i].attributes.empty());
-      bytes += view.encoded().size();
+      bytes += wire::BytesFieldSize(view.encoded().size());
     }
     REQUIRE(frame.frame().bytes == bytes);
   }

@@ -135,7 +135,7 @@ struct Started {
 // as the ReceivedFrame that owns it.
 struct Frame {
   absl::Span<const MessageView> messages;
-  // Encoded, as credit counts them.
+  // Of the messages' records in the frame, as credit counts them.
   size_t bytes = 0;
 };
 
