@@ -190,6 +190,15 @@ void Log::Seal() {
   if (HasOpenBlock()) PushSegment(Segment::TryMake(storage_, end_sequence(), 0));
 }
 
+uint64_t Log::BeginOfLast(uint64_t bytes) const {
+  uint64_t sum = 0;
+  for (auto segment = segments_.rbegin(); segment != segments_.rend(); ++segment) {
+    sum += (*segment)->end().bytes;
+    if (sum >= bytes) return (*segment)->base_sequence();
+  }
+  return begin_sequence();
+}
+
 uint64_t Log::SecondSegment() const {
   return segments_.size() > 1 ? segments_[1]->base_sequence() : end_sequence();
 }

@@ -37,6 +37,7 @@ class Cursor {
   void Reset();
 
   // True, once, if this cursor was the last to leave some segment: Log::Reclaim may find something.
+  // The destructor tells nobody: Reset and ask first.
   bool TakeLeft();
 
  private:
@@ -81,15 +82,20 @@ class Log {
   Cursor At(uint64_t sequence) const;
   Cursor AtTime(int64_t time_ms) const;
 
-  // Frees segments at the front in which no cursor stands. True if it freed any.
+  // Frees segments at the front in which no cursor stands. True if it freed any. To be called when
+  // a cursor says TakeLeft, and after Append and Seal: the last segment stays, and one that was
+  // left while it was the last can go only when another follows.
   bool Reclaim();
   // Ends the open segment, so that its memory can be freed when the cursors have left it.
   void Seal();
   // Whether the open segment holds a block.
   bool HasOpenBlock() const { return segments_.back()->capacity() != 0; }
-  // Where the second segment begins: what giving up the first one means. end_sequence() if there is
-  // only one.
+  // Where the second segment begins: what giving up the first one means (nothing, where that is
+  // begin_sequence(): Reclaim frees an empty one). end_sequence() if there is only one.
   uint64_t SecondSegment() const;
+  // Where the last segments begin that together hold `bytes` or more, as encoded; begin_sequence()
+  // if all of them hold less. Walks those segments.
+  uint64_t BeginOfLast(uint64_t bytes) const;
 
  private:
   void PushSegment(SegmentPtr segment);

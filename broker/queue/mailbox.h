@@ -43,7 +43,8 @@ class Mailbox {
     do {
       node->next = head == Busy() ? nullptr : head;
       // M2: release publishes the node and what came before it; acquire, for the pusher that
-      // becomes the runner, takes over the state that the last runner left at M4.
+      // becomes the runner, takes over the state that the last runner left at M4 (which M3 would
+      // do as well, but a runner may use that state before its first TakeAll).
     } while (!head_.compare_exchange_weak(head, node, std::memory_order_acq_rel,
                                           std::memory_order_relaxed));
     return head == nullptr;

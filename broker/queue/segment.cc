@@ -13,8 +13,9 @@ const char* Run::data() const { return segment->block() + offset; }
 Run Run::TakeFront(uint32_t n) {
   Run front = *this;
   front.count = n;
-  if (segment == nullptr) {
-    front.bytes = 0;  // bytes given up: only the sequences count
+  if (segment == nullptr && n < count) {
+    // The memory was given up; the bytes, still counted as credit, are shared out.
+    front.bytes = count == 0 ? 0 : static_cast<uint32_t>(uint64_t{bytes} * n / count);
   } else if (n < count) {
     front.bytes = static_cast<uint32_t>(SkipRecords(data(), n) - data());
     offset += front.bytes;

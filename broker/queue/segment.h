@@ -90,8 +90,8 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   uint32_t Room() const;
   // Writer: whether one more append may come so late. Entries count 49 days from the first append.
   bool TakesTime(int64_t now_ms) const;
-  // Writer: appends `count` records, at least one, bytes <= Room(). now_ms: publish time, not before
-  // the last one's, and TakesTime.
+  // Writer: appends `count` records, at least one, bytes <= Room(). now_ms: publish time, not
+  // before the last one's, and TakesTime.
   void Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms);
 
   // What has been published: a release/acquire pair with Append.
@@ -111,8 +111,8 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   int64_t TimeOf(uint32_t index) const;
   // The first message published at or after the time; end().count if there is none.
   uint32_t IndexAtTime(int64_t time_ms) const;
-  // First index after `index` with a later publish time; UINT32_MAX if there is none. The writer may
-  // be about to publish it: it may be end().count. index < end().count.
+  // First index after `index` with a later publish time; UINT32_MAX if there is none. The writer
+  // may be about to publish it: then it is end().count. index < end().count.
   uint32_t NextTimeChange(uint32_t index) const;
 
   // The next segment of the log: set once, by the writer, after its last Append here.

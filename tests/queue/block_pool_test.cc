@@ -13,9 +13,9 @@ constexpr size_t kCommon = 256 << 10;
 
 TEST_CASE("Block pool: blocks of all sizes are writable to their last byte") {
   BlockPool pool(kCommon);
-  for (const size_t bytes : {size_t{27}, size_t{4096}, BlockPool::kMapBytes - 1,
-                             BlockPool::kMapBytes, BlockPool::kMapBytes + 4096, kCommon,
-                             2 * kCommon, kCommon + 1}) {
+  for (const size_t bytes :
+       {size_t{27}, size_t{4096}, BlockPool::kMapBytes - 1, BlockPool::kMapBytes,
+        BlockPool::kMapBytes + 4096, kCommon, 2 * kCommon, kCommon + 1}) {
     char* const block = pool.Allocate(bytes);
     REQUIRE(block != nullptr);
     CHECK(reinterpret_cast<uintptr_t>(block) % 4 == 0);

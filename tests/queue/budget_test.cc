@@ -88,7 +88,7 @@ TEST_CASE("Budget: a child charges its parent as well, and both or neither") {
   Budget a(80, &parent);
   Budget b(80, &parent);
   REQUIRE(a.TryCharge(80));
-  CHECK_FALSE(a.TryCharge(1));  // a's own limit
+  CHECK_FALSE(a.TryCharge(1));   // a's own limit
   CHECK_FALSE(b.TryCharge(21));  // the parent's
   CHECK(a.UsedApprox() == 80);
   CHECK(b.UsedApprox() == 0);

@@ -41,7 +41,8 @@ class Writer final : public BudgetWaiter {
 
   void Run(uint64_t seed) {
     std::mt19937_64 random(seed);
-    for (int64_t ms = 1; log.end_sequence() <= kMessages; ms += static_cast<int64_t>(random() % 3)) {
+    for (int64_t ms = 1; log.end_sequence() <= kMessages;
+         ms += static_cast<int64_t>(random() % 3)) {
       const uint64_t first = log.end_sequence();
       const uint64_t count = std::min(1 + random() % 40, kMessages + 1 - first);
       std::string records;

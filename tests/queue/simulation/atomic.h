@@ -78,8 +78,8 @@ class Atomic {
     cell_.EndChange(Encode(function(old)), order);
     return old;
   }
-  bool CompareExchange(T& expected, T desired, std::memory_order success,
-                       std::memory_order failure, bool weak) {
+  bool CompareExchange(T& expected, T desired, std::memory_order success, std::memory_order failure,
+                       bool weak) {
     uint64_t value = Encode(expected);
     if (cell_.CompareExchange(value, Encode(desired), success, failure, weak)) return true;
     expected = Decode(value);

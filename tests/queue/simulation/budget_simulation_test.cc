@@ -1,8 +1,7 @@
-#include "broker/queue/budget.h"
-
 #include <memory>
 #include <vector>
 
+#include "broker/queue/budget.h"
 #include "tests/queue/simulation/explore.h"
 #include "tests/support/catch.h"
 #include "tests/support/seed.h"

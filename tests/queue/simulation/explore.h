@@ -24,8 +24,8 @@ class Program {
 
 using SetUp = std::function<void(Program&)>;
 
-// How far ExploreAll goes from the plain execution: switches away from a thread that could have gone
-// on, loads of an overwritten value, compare_exchange_weak failing for no reason.
+// How far ExploreAll goes from the plain execution: switches away from a thread that could have
+// gone on, loads of an overwritten value, compare_exchange_weak failing for no reason.
 struct Bounds {
   int preemptions = 2;
   int stale_loads = 1;

@@ -1,9 +1,8 @@
-#include "broker/queue/log.h"
-
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "broker/queue/log.h"
 #include "tests/queue/records.h"
 #include "tests/queue/simulation/explore.h"
 #include "tests/queue/simulation/var.h"
@@ -130,7 +129,9 @@ void Read(State& state, Cursor& cursor, bool use_index) {
     }
     TellIfLeft(state, cursor);
     // A newer end may not be visible yet, where the log has it already: then it is asked again.
-    WaitUntil([&state, expected] { return state.appended >= expected || expected > state.shape.messages(); });
+    WaitUntil([&state, expected] {
+      return state.appended >= expected || expected > state.shape.messages();
+    });
   }
   cursor.Reset();
   TellIfLeft(state, cursor);
@@ -187,7 +188,8 @@ TEST_CASE("Log: in all schedules a cursor sees whole messages in a segment that 
             .failure == "");
 }
 
-TEST_CASE("Log: in random schedules two cursors read everything once, in order, while it is freed") {
+TEST_CASE(
+    "Log: in random schedules two cursors read everything once, in order, while it is freed") {
   CHECK(ExploreRandomly(testing::Seed(), 10'000, Readers({6, 2, 1300, 2}, false)).failure == "");
 }
 

@@ -1,9 +1,8 @@
-#include "broker/queue/mailbox.h"
-
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "broker/queue/mailbox.h"
 #include "tests/queue/simulation/explore.h"
 #include "tests/queue/simulation/var.h"
 #include "tests/support/catch.h"

@@ -41,8 +41,8 @@ class Cell {
  private:
   struct Entry {
     uint64_t value;
-    Clock released;                           // what an acquire of it takes over
-    std::array<uint32_t, kMaxThreads> seen;   // when each thread first knew of it; 0: it does not
+    Clock released;                          // what an acquire of it takes over
+    std::array<uint32_t, kMaxThreads> seen;  // when each thread first knew of it; 0: it does not
   };
 
   size_t OldestVisible() const;

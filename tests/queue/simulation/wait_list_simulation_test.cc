@@ -1,8 +1,7 @@
-#include "broker/queue/wait_list.h"
-
 #include <memory>
 #include <vector>
 
+#include "broker/queue/wait_list.h"
 #include "tests/queue/simulation/explore.h"
 #include "tests/queue/simulation/var.h"
 #include "tests/support/catch.h"

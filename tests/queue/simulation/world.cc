@@ -160,9 +160,9 @@ void World::SwitchTo(int thread) {
     pthread_attr_getstack(&attributes, &main_stack, &main_stack_bytes);
     pthread_attr_destroy(&attributes);
   }
-  __sanitizer_start_switch_fiber(from.done && &from != &fibers_[0] ? nullptr : &from.sanitizer_stack,
-                                 thread == 0 ? main_stack : to.stack,
-                                 thread == 0 ? main_stack_bytes : kStackBytes);
+  __sanitizer_start_switch_fiber(
+      from.done && &from != &fibers_[0] ? nullptr : &from.sanitizer_stack,
+      thread == 0 ? main_stack : to.stack, thread == 0 ? main_stack_bytes : kStackBytes);
 #endif
   swapcontext(&from.context, &to.context);
   AfterSwitch();
