@@ -88,9 +88,7 @@ absl::Status Broker::DeleteTopic(absl::string_view name) {
     retired_.Add(topic->Stats().figures);
   }
   for (const SubscriptionPtr& s : ListSubscriptions(topic->name(), "", kAll)) {
-    if (subscriptions_.Remove(s->name()) != nullptr) {
-      subscription_count_.fetch_sub(1, std::memory_order_relaxed);
-    }
+    if (s->topic() == topic) Forget(s);
   }
   return absl::OkStatus();
 }
@@ -122,7 +120,18 @@ absl::StatusOr<SubscriptionPtr> Broker::CreateSubscription(absl::string_view nam
   if (subscription == nullptr) return TooMany("subscription", options_.max_subscriptions);
   if (!made) return absl::AlreadyExistsError(absl::StrCat("subscription \"", name, "\" exists"));
   (*topic)->Attach(subscription, start);
+  // Deleted meanwhile? Then DeleteTopic may have looked for its subscriptions too early to see it.
+  if ((*topic)->deleted()) {
+    Forget(subscription);
+    return NotFound("topic", topic_name);
+  }
   return subscription;
+}
+
+void Broker::Forget(const SubscriptionPtr& subscription) {
+  if (subscriptions_.RemoveIf(subscription->name(), subscription)) {
+    subscription_count_.fetch_sub(1, std::memory_order_relaxed);
+  }
 }
 
 absl::StatusOr<SubscriptionPtr> Broker::GetSubscription(absl::string_view name) const {

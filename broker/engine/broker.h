@@ -83,6 +83,7 @@ class Broker {
 
   SubscriptionPtr MakeSubscription(std::string name, TopicPtr topic,
                                    const SubscriptionConfig& config);
+  void Forget(const SubscriptionPtr& subscription);
 
   const BrokerOptions options_;
   Topic::Surroundings around_;

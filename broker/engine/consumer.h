@@ -3,23 +3,19 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "broker/engine/actor.h"
 #include "broker/engine/config.h"
-#include "broker/queue/log.h"
+#include "broker/engine/gap.h"
+#include "broker/queue/segment.h"
 
 namespace estiba {
 
 class Subscription;
-
-struct Gap {
-  uint64_t first = 0;
-  uint64_t last = 0;
-  GapReason reason = GapReason::kRetention;
-};
 
 // The first thing a consumer is told.
 struct Started {
@@ -76,6 +72,7 @@ class Consumer : public boost::intrusive_ref_counter<Consumer> {
             outstanding_messages_ < options_.credit.max_messages) &&
            (options_.credit.max_bytes == 0 || outstanding_bytes_ < options_.credit.max_bytes);
   }
+  bool CanTakeMore() const { return !sending_ && !broken_; }
   void GiveBack(uint64_t messages, uint64_t bytes) {
     outstanding_messages_ -= messages < outstanding_messages_ ? messages : outstanding_messages_;
     outstanding_bytes_ -= bytes < outstanding_bytes_ ? bytes : outstanding_bytes_;
@@ -86,14 +83,14 @@ class Consumer : public boost::intrusive_ref_counter<Consumer> {
   boost::intrusive_ptr<Subscription> subscription_;
   bool started_ = false;
   bool sending_ = false;
+  bool broken_ = false;  // a send was not accepted; nothing more is sent
   bool removed_ = false;
   uint64_t outstanding_messages_ = 0;
   uint64_t outstanding_bytes_ = 0;
-  std::vector<Gap> gaps_;  // to be told, oldest first
-  // With automatic acks: what is being sent, and the place in the log that keeps it for the case
-  // that it cannot be.
+  std::vector<Gap> gaps_;             // to be told, oldest first
+  std::optional<Gap> gap_in_flight_;  // being told
+  // With automatic acks: what is being sent, for the case that it cannot be.
   Delivery in_flight_;
-  Cursor in_flight_place_;
   SentCommand sent_;
 };
 

@@ -39,6 +39,16 @@ class Directory {
     return pointer;
   }
 
+  // Takes `pointer` out. False: the name is gone, or another's by now.
+  bool RemoveIf(absl::string_view name, const Pointer& pointer) {
+    Shard& shard = ShardOf(name);
+    absl::MutexLock lock(&shard.mutex);
+    const auto it = shard.entries.find(name);
+    if (it == shard.entries.end() || it->second != pointer) return false;
+    shard.entries.erase(it);
+    return true;
+  }
+
   // Takes it out; null if there is none.
   Pointer Remove(absl::string_view name) {
     Shard& shard = ShardOf(name);

@@ -8,6 +8,9 @@
 
 namespace estiba {
 
+// What an entry costs, about: the entry, and its share of the tree.
+inline constexpr uint64_t kEntryBytes = 96;
+
 // Entries that each cover a run of sequences, without overlap, in the order of sequences. Entry has
 // a member `Run run`; the rest of it is copied when an entry is cut in two.
 //

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <utility>
+#include <vector>
 
 #include "broker/engine/interval_map.h"
+#include "broker/engine/stragglers.h"
 #include "broker/queue/segment.h"
 
 namespace estiba {
@@ -47,15 +49,29 @@ class LeaseTable {
     leases_.TakeIf([=](const Lease& l) { return l.consumer == consumer; }, std::forward<F>(f));
   }
 
+  // What the consumer holds in first..last.
+  template <typename F>
+  void TakeOf(const Consumer* consumer, uint64_t first, uint64_t last, F&& f) {
+    std::vector<Lease> others;
+    leases_.Carve(first, last, [&](Lease&& lease) {
+      if (lease.consumer == consumer) {
+        f(std::move(lease));
+      } else {
+        others.push_back(std::move(lease));
+      }
+    });
+    for (Lease& lease : others) leases_.Insert(std::move(lease));
+  }
+
   // New deadline for those in the range that belong to the consumer.
   void Extend(uint64_t first, uint64_t last, const Consumer* consumer, int64_t deadline_ms);
-  // Forgets the bytes of what lies before a sequence: still outstanding, but nothing to redeliver.
-  void DropBytesBefore(uint64_t sequence);
-  // Copies old leases out of segments that hold little else of this subscription, so that one
-  // straggler does not pin a whole segment. `sent_to`: the segments of messages from there on are
-  // needed anyway.
-  void MoveStragglers(int64_t now_ms, uint64_t sent_to, const std::shared_ptr<Storage>& storage);
+  // Lets go of the memory of what lies before a sequence: still outstanding, but nothing to
+  // redeliver.
+  void DropMemoryBefore(uint64_t sequence);
+  void CountIn(Stragglers& stragglers) const { stragglers.Count(leases_); }
+  void MoveWith(Stragglers& stragglers, int64_t now_ms);
 
+  size_t size() const { return leases_.size(); }
   bool empty() const { return leases_.empty(); }
   uint64_t messages() const { return leases_.messages(); }
   uint64_t first() const { return leases_.first(); }

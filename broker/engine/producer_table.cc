@@ -25,11 +25,7 @@ void ProducerTable::Record(absl::string_view producer, uint64_t batch, uint64_t 
                            uint32_t count) {
   auto found = by_id_.find(producer);
   if (found == by_id_.end()) {
-    if (by_activity_.size() >= kProducers) {
-      bytes_ -= kProducerBytes + by_activity_.back().taken.capacity() * sizeof(Taken);
-      by_id_.erase(by_activity_.back().id);
-      by_activity_.pop_back();
-    }
+    if (by_activity_.size() >= kProducers) ForgetLeastActive();
     by_activity_.emplace_front().id = std::string(producer);
     found = by_id_.emplace(by_activity_.front().id, by_activity_.begin()).first;
     bytes_ += kProducerBytes;
@@ -41,6 +37,14 @@ void ProducerTable::Record(absl::string_view producer, uint64_t batch, uint64_t 
   const size_t before = p.taken.capacity();
   p.Remember({first_sequence, count});
   bytes_ += (p.taken.capacity() - before) * sizeof(Taken);
+  while (bytes_ > max_bytes_ && by_activity_.size() > 1) ForgetLeastActive();
+}
+
+void ProducerTable::ForgetLeastActive() {
+  const Producer& p = by_activity_.back();
+  bytes_ -= kProducerBytes + p.taken.capacity() * sizeof(Taken);
+  by_id_.erase(p.id);
+  by_activity_.pop_back();
 }
 
 }  // namespace estiba

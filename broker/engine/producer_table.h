@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <list>
 #include <string>
 #include <vector>
@@ -14,8 +15,9 @@ namespace estiba {
 // and a batch that skips a number is refused. The rules stand at PublishRequest.producer in
 // proto/estiba/v1/broker.proto.
 //
-// Bound: the last kBatches batches of the kProducers producers active last. A producer forgotten
-// may begin with any number. Threads: one at a time (the topic's turn).
+// Bound: the last kBatches batches of the kProducers producers active last, or of fewer where that
+// would take more than max_bytes. A producer forgotten may begin with any number.
+// Threads: one at a time (the topic's turn).
 class ProducerTable {
  public:
   static constexpr uint32_t kBatches = 256;
@@ -33,6 +35,9 @@ class ProducerTable {
     uint32_t count = 0;
     uint64_t expected = 0;
   };
+
+  explicit ProducerTable(uint64_t max_bytes = std::numeric_limits<uint64_t>::max())
+      : max_bytes_(max_bytes) {}
 
   // `batch` at least 1.
   Answer Look(absl::string_view producer, uint64_t batch);
@@ -67,6 +72,10 @@ class ProducerTable {
     }
   };
   using Producers = std::list<Producer>;
+
+  void ForgetLeastActive();
+
+  const uint64_t max_bytes_;
 
   Producers by_activity_;  // the latest first
   absl::flat_hash_map<absl::string_view, Producers::iterator> by_id_;

@@ -36,9 +36,13 @@ class PublishCommand : public Command {
   // command.
   const std::string* producer = nullptr;
   uint64_t batch = 0;
-  // Set by any thread when nobody waits for the answer any more: a batch still waiting for room is
-  // then not taken. See Topic::DropCancelled.
-  std::atomic<bool> cancelled{false};
+  // Turns true, by any thread, when nobody waits for the answer any more: a batch still waiting for
+  // room is then not taken. See Topic::DropAbandoned. Null: never. Must outlive the command.
+  const std::atomic<bool>* abandoned = nullptr;
+
+  bool IsAbandoned() const {
+    return abandoned != nullptr && abandoned->load(std::memory_order_relaxed);
+  }
 
   PublishResult result;
 

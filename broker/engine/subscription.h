@@ -35,6 +35,14 @@ struct ConsumerUpdate {
   uint64_t return_bytes = 0;
 };
 
+// Where a subscription begins, as its topic found it.
+struct Attachment {
+  Cursor place;
+  uint64_t pass_over = 0;         // what comes before is not wanted
+  std::vector<Gap> gaps;          // wanted, but no longer kept
+  IntervalMap<Redelivery> again;  // left behind by the last private subscription
+};
+
 // A place in a topic, shared by consumers: what has been sent, what has been consumed, what must be
 // sent again. Hands out the log's messages to its consumers as they have credit, redeliveries
 // first.
@@ -58,6 +66,8 @@ class Subscription final : public Actor {
   void Add(ConsumerPtr consumer);
   // The consumer's stream is gone. What it held goes to others. Harmless after OnEnd.
   void Remove(ConsumerPtr consumer);
+  // The same for one whose stream is to be ended: also calls OnEnd, unless that was done before.
+  void Remove(ConsumerPtr consumer, absl::Status status);
   // The consumer's last send has been accepted by its stream, or never will be.
   void Sent(Consumer* consumer, bool ok);
   void Update(ConsumerPtr consumer, ConsumerUpdate update);
@@ -67,39 +77,35 @@ class Subscription final : public Actor {
   SubscriptionStats Stats() const;
 
   // --- For its topic ---
-  // Called once, in the topic's turn: begins at `place`, but passes over what is before
-  // `pass_over`.
-  void Attached(Cursor place, uint64_t pass_over, const Gap& gap);
-  // The log has grown since Topic::AwaitMessages. At most one call for each of those.
-  void MessagesArrived() { Send(&messages_arrived_); }
+  // Called once, in the topic's turn.
+  void Attached(Attachment attachment);
+  // The log has grown since Topic::AwaitMessages, perhaps. One call for each of those.
+  void MessagesArrived() { messages_arrived_.Send(); }
   // Something may have to be let go of.
-  void Poke();
+  void Poke() { poke_.SendOnce(); }
   // The first sequence not yet sent. Never goes back.
   uint64_t position() const { return position_.load(std::memory_order_acquire); }
-  // As far as this subscription has let go of what its topic gave up.
-  uint64_t followed_to() const { return followed_to_.load(std::memory_order_acquire); }
+  // The poke (Topic::pokes) up to which this subscription has let go of what it could.
+  uint64_t followed() const { return followed_.load(std::memory_order_acquire); }
 
   Subscription* next_waiter = nullptr;  // for WaitList
 
  private:
   friend struct Consumer::SentCommand;
-  struct TurnCommand final : Command {
-    void Run() override { (subscription->*function)(); }
-    Subscription* subscription = nullptr;
-    void (Subscription::*function)() = nullptr;
-    std::atomic<bool> pending{false};
-  };
 
   void EndTurn() override;
 
-  void HandleAttached(Cursor place, uint64_t pass_over, const Gap& gap);
-  void HandleMessages() { awaiting_ = false; }
+  void HandleAttached(Attachment attachment);
+  void HandleMessages();
   void HandlePoke();
   void HandleTimer();
+  void HandleAdd(const ConsumerPtr& consumer);
   void HandleRemove(const ConsumerPtr& consumer);
   void HandleSent(Consumer* consumer, bool ok);
   void HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& update);
   void HandleEnd(const absl::Status& status);
+  // A private subscription ends with its consumer.
+  void EndIfPrivate();
 
   // Gives every consumer that can take something its next send.
   void Dispatch();
@@ -109,13 +115,16 @@ class Subscription final : public Actor {
   Delivery NextDelivery(const Consumer& consumer, uint32_t ready);
   uint32_t MostMessages(const Consumer& consumer, uint32_t ready) const;
 
-  void Redeliver(Delivery delivery);
+  // The messages are to be delivered again, except those that the topic has given up.
+  void Redeliver(Run run, uint32_t attempt);
   void Redeliver(Lease lease);
   void AddGap(uint64_t first, uint64_t last, GapReason reason);
   void FollowTrim();
+  // Leaves a segment that has ended, and what is to be passed over.
+  void StepOn();
   void ArmTimer();
   void UpdateFigures();
-  uint64_t Floor();
+  uint64_t Floor() const;
   void Detach();
 
   const std::string name_;
@@ -138,13 +147,15 @@ class Subscription final : public Actor {
   std::vector<Gap> gaps_;  // not yet told to anybody, for want of consumers
   bool awaiting_ = false;
   bool timer_armed_ = false;
+  uint64_t trimmed_to_ = 1;  // Topic::trim_to, as far as followed
+  Bookkeeping bookkeeping_;
 
-  TurnCommand messages_arrived_;
-  TurnCommand poke_;
-  TurnCommand timer_due_;
+  Notice<Subscription> messages_arrived_{this, &Subscription::HandleMessages};
+  Notice<Subscription> poke_{this, &Subscription::HandlePoke};
+  Notice<Subscription> timer_due_{this, &Subscription::HandleTimer};
 
   std::atomic<uint64_t> position_{0};
-  std::atomic<uint64_t> followed_to_{0};
+  std::atomic<uint64_t> followed_{0};
   SubscriptionCounters counters_;
 };
 

@@ -1,6 +1,7 @@
 #include "broker/engine/topic.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -12,6 +13,19 @@ namespace {
 
 // What a publisher is told to wait when memory is full.
 constexpr int64_t kRetryAfterMs = 100;
+// What a topic remembers of its producers takes at most this part of its limit.
+constexpr uint64_t kProducerShare = 8;
+
+// What a subscription that asks for sequences from..kept-1 does not get but `again`.
+std::vector<Gap> NotKept(uint64_t from, uint64_t kept, const IntervalMap<Redelivery>& again) {
+  std::vector<Gap> gaps;
+  for (const auto& [first, entry] : again.entries()) {
+    if (from < first) gaps.push_back({from, first - 1, GapReason::kNotKept});
+    from = entry.run.end();
+  }
+  if (from < kept) gaps.push_back({from, kept - 1, GapReason::kNotKept});
+  return gaps;
+}
 
 }  // namespace
 
@@ -25,18 +39,19 @@ Topic::Topic(std::string name, const TopicConfig& config, const Surroundings& su
       create_time_ms_(around_.clock.WallMillis()),
       storage_(std::make_shared<Storage>(around_.memory, config.budget_bytes)),
       log_(storage_),
-      keep_(log_.At(1)) {
-  budget_freed_.topic = moved_.topic = retention_due_.topic = this;
-  budget_freed_.function = &Topic::HandleBudgetFreed;
-  moved_.function = &Topic::HandleMoved;
-  retention_due_.function = &Topic::HandleRetention;
+      keep_(log_.At(1)),
+      left_behind_charge_(storage_),
+      producers_(Limit() == 0 ? std::numeric_limits<uint64_t>::max() : Limit() / kProducerShare),
+      producers_charge_(storage_) {
   NoteHeld();
 }
 
-Topic::~Topic() { storage_->budget.Release(producers_charged_); }
+Topic::~Topic() = default;
 
-void Topic::SendOnce(TurnCommand& command) {
-  if (!command.pending.exchange(true, std::memory_order_acq_rel)) Send(&command);
+uint64_t Topic::Limit() const {
+  const uint64_t own = storage_->budget.limit();
+  const uint64_t broker = around_.memory->budget.limit();
+  return own == 0 || broker == 0 ? std::max(own, broker) : std::min(own, broker);
 }
 
 // --- Publishing ---------------------------------------------------------------------------------
@@ -48,7 +63,7 @@ void Topic::Publish(PublishCommand* command) {
 
 void Topic::Take(PublishCommand* command) {
   if (waiting_publishes_.empty() && TryTake(command)) return;
-  counters_.blocked_batches.Add(1);
+  if (config_.full_policy == FullPolicy::kBlock) counters_.blocked_batches.Add(1);
   waiting_publishes_.push_back(command);
   RetryWaiting();
 }
@@ -58,7 +73,7 @@ bool Topic::TryTake(PublishCommand* command) {
     Answer(command, absl::AbortedError(absl::StrCat("topic \"", name_, "\" was deleted")));
     return true;
   }
-  if (command->cancelled.load(std::memory_order_relaxed)) {
+  if (command->IsAbandoned()) {
     Answer(command, absl::CancelledError("the caller went away"));
     return true;
   }
@@ -67,18 +82,20 @@ bool Topic::TryTake(PublishCommand* command) {
   // Full. The open segment may be consumed already; ended, it can be freed.
   if (log_.HasOpenBlock()) {
     log_.Seal();
-    keep_ ? keep_.SkipTo(keep_.sequence()) : PokeSubscriptions();
-    if (log_.Reclaim() && TryAppend(command)) return true;
+    if (keep_) keep_.SkipTo(keep_.sequence());
+    PokeSubscriptions();
   }
-  const uint64_t limit =
-      config_.budget_bytes != 0 ? config_.budget_bytes : around_.memory->budget.limit();
-  const bool never_fits = limit != 0 && Segment::CapacityFor(command->bytes) > limit;
+  if (log_.Reclaim() && TryAppend(command)) return true;
+  const uint64_t least =
+      Segment::CapacityFor(command->bytes) + 2 * sizeof(Segment) + producers_charge_.bytes();
+  const bool never_fits = Limit() != 0 && least > Limit();
   if (config_.full_policy == FullPolicy::kReject || never_fits) {
     AnswerFull(command);
     return true;
   }
   if (config_.full_policy == FullPolicy::kBlock) return false;
   while (AllFollowed()) {
+    if (log_.Reclaim() && TryAppend(command)) return true;
     if (!TryDropOldest()) {
       AnswerFull(command);
       return true;
@@ -101,10 +118,7 @@ bool Topic::TryAppend(PublishCommand* command) {
   command->result.count = command->count;
   if (command->producer != nullptr) {
     producers_.Record(*command->producer, command->batch, first, command->count);
-    if (producers_.bytes() > producers_charged_) {
-      storage_->budget.ForceCharge(producers_.bytes() - producers_charged_);
-      producers_charged_ = producers_.bytes();
-    }
+    producers_charge_.Set(producers_.bytes());
   }
   answered_.push_back(command);
   return true;
@@ -171,8 +185,6 @@ void Topic::WaitForBudget() {
   storage_->budget.Wait(this);
 }
 
-void Topic::OnBudgetFreed() { SendDeferred(&budget_freed_); }
-
 void Topic::HandleBudgetFreed() {
   const TopicPtr self(this, /*add_ref=*/false);
   waiting_for_budget_ = false;
@@ -180,16 +192,15 @@ void Topic::HandleBudgetFreed() {
   RetryWaiting();
 }
 
-void Topic::DropCancelled() {
+void Topic::DropAbandoned() {
   Post([self = TopicPtr(this)] {
     auto& waiting = self->waiting_publishes_;
-    const auto cancelled = [](const PublishCommand* c) {
-      return c->cancelled.load(std::memory_order_relaxed);
-    };
-    const auto kept = std::stable_partition(waiting.begin(), waiting.end(), std::not_fn(cancelled));
+    const auto abandoned = [](const PublishCommand* c) { return c->IsAbandoned(); };
+    const auto kept = std::stable_partition(waiting.begin(), waiting.end(), std::not_fn(abandoned));
     const std::vector<PublishCommand*> dropped(kept, waiting.end());
     waiting.erase(kept, waiting.end());
     for (PublishCommand* c : dropped) self->Answer(c, absl::CancelledError("the caller went away"));
+    self->RetryWaiting();  // those behind may fit
   });
 }
 
@@ -200,11 +211,7 @@ void Topic::EndTurn() {
     if (config_.retention_age_ms != 0) ScheduleRetention();
     NoteHeld();
     // Consumers first: their latency counts for more than the publisher's answer.
-    for (Subscription* s = waiting_.TakeAll(); s != nullptr;) {
-      Subscription* next = s->next_waiter;
-      s->MessagesArrived();
-      s = next;
-    }
+    WakeSubscriptions();
   }
   for (size_t i = 0; i < answered_.size(); ++i) answered_[i]->Done();
   answered_.clear();
@@ -223,24 +230,33 @@ void Topic::HandleAttach(const SubscriptionPtr& subscription, const StartPositio
     return subscription->End(absl::AbortedError(absl::StrCat("topic \"", name_, "\" was deleted")));
   }
   const uint64_t kept = std::max(log_.begin_sequence(), trim_to());
-  Gap gap;
-  Cursor place;
-  uint64_t pass_over = 0;
+  Attachment attachment;
+  const auto take = [&](Redelivery&& r) { attachment.again.Insert(std::move(r)); };
   switch (start.kind) {
     case StartPosition::Kind::kEarliest:
-      place = log_.At(EarliestUnsent());
+      attachment.place = log_.At(EarliestUnconsumed());
+      attachment.again = std::exchange(left_behind_, {});
       break;
     case StartPosition::Kind::kLatest:
-      place = log_.At(log_.end_sequence());
+      attachment.place = log_.At(log_.end_sequence());
       break;
     case StartPosition::Kind::kSequence:
-      place = log_.At(std::max(start.sequence, kept));
-      if (start.sequence < kept) gap = {start.sequence, kept - 1, GapReason::kNotKept};
-      pass_over = start.sequence;
+      attachment.place = log_.At(std::max(start.sequence, kept));
+      attachment.pass_over = start.sequence;
+      if (start.sequence >= kept) break;
+      left_behind_.Carve(start.sequence, kept - 1, take);
+      attachment.gaps = NotKept(start.sequence, kept, attachment.again);
       break;
     case StartPosition::Kind::kTime:
-      place = log_.AtTime(start.time_ms);
-      place.SkipTo(kept);
+      attachment.place = log_.AtTime(start.time_ms);
+      attachment.place.SkipTo(kept);
+      left_behind_.Carve(1, kept - 1, [&](Redelivery&& r) {
+        const uint64_t base = r.run.segment->base_sequence();
+        const uint64_t from = base + r.run.segment->IndexAtTime(start.time_ms);
+        if (from >= r.run.end()) return;
+        if (from > r.run.first) r.run.TakeFront(static_cast<uint32_t>(from - r.run.first));
+        take(std::move(r));
+      });
       break;
   }
   {
@@ -248,7 +264,8 @@ void Topic::HandleAttach(const SubscriptionPtr& subscription, const StartPositio
     subscriptions_.push_back(subscription);
   }
   keep_.Reset();
-  subscription->Attached(std::move(place), pass_over, gap);
+  left_behind_ = {};
+  subscription->Attached(std::move(attachment));
   log_.Reclaim();
   NoteHeld();
 }
@@ -260,37 +277,61 @@ uint64_t Topic::EarliestUnsent() const {
   return std::max(earliest, trim_to());
 }
 
-void Topic::Detach(SubscriptionPtr subscription, uint64_t unconsumed, std::vector<Cursor> places) {
-  Post([self = TopicPtr(this), subscription = std::move(subscription), unconsumed,
-        places = std::move(places)]() mutable {
-    self->HandleDetach(subscription, unconsumed);
-    places.clear();
+uint64_t Topic::EarliestUnconsumed() const {
+  uint64_t earliest = EarliestUnsent();
+  for (const SubscriptionPtr& s : subscriptions_) {
+    earliest = std::min(earliest, s->Stats().figures.floor_sequence);
+  }
+  return std::max(earliest, trim_to());
+}
+
+void Topic::Detach(SubscriptionPtr subscription, Cursor place, IntervalMap<Redelivery> unconsumed) {
+  Post([self = TopicPtr(this), subscription = std::move(subscription), place = std::move(place),
+        unconsumed = std::move(unconsumed)]() mutable {
+    self->HandleDetach(subscription, std::move(place), std::move(unconsumed));
     self->HandleMoved();
   });
 }
 
-void Topic::HandleDetach(const SubscriptionPtr& subscription, uint64_t unconsumed) {
+void Topic::HandleDetach(const SubscriptionPtr& subscription, Cursor place,
+                         IntervalMap<Redelivery> unconsumed) {
   const auto found = std::find(subscriptions_.begin(), subscriptions_.end(), subscription);
   if (found == subscriptions_.end()) return;
   {
     absl::MutexLock lock(&subscriptions_mutex_);
     subscriptions_.erase(found);
   }
+  // It may still be waiting for messages, and has to be woken to be freed. Not each time, because
+  // that wakes all of them.
+  if (++detached_ > subscriptions_.size()) WakeSubscriptions();
   if (!subscriptions_.empty()) return;
-  if (deleted()) log_.Seal();
-  keep_ = log_.At(deleted() ? log_.end_sequence() : std::max(unconsumed, trim_to()));
+  if (subscription->name().empty() && !deleted()) {
+    keep_ = log_.At(std::max(place.sequence(), trim_to()));
+    left_behind_ = std::move(unconsumed);
+    if (trim_to() > 1) left_behind_.Carve(1, trim_to() - 1, [](Redelivery&&) {});
+  } else {
+    if (deleted()) log_.Seal();
+    keep_ = log_.At(log_.end_sequence());
+  }
 }
 
-void Topic::SubscriptionMoved() { SendOnce(moved_); }
-
 void Topic::HandleMoved() {
-  moved_.pending.store(false, std::memory_order_release);
   log_.Reclaim();
   NoteHeld();
   RetryWaiting();
 }
 
+void Topic::WakeSubscriptions() {
+  detached_ = 0;
+  for (Subscription* s = waiting_.TakeAll(); s != nullptr;) {
+    Subscription* next = s->next_waiter;
+    s->MessagesArrived();
+    s = next;
+  }
+}
+
 void Topic::PokeSubscriptions() {
+  pokes_.fetch_add(1, std::memory_order_release);
   for (const SubscriptionPtr& s : subscriptions_) s->Poke();
 }
 
@@ -307,93 +348,19 @@ void Topic::HandleDelete() {
   if (keep_) {
     log_.Seal();
     keep_ = log_.At(log_.end_sequence());
+    left_behind_ = {};
     log_.Reclaim();
   }
   NoteHeld();
 }
 
-// --- Giving up and giving back ------------------------------------------------------------------
-
-bool Topic::AllFollowed() const {
-  return std::all_of(subscriptions_.begin(), subscriptions_.end(),
-                     [&](const SubscriptionPtr& s) { return s->followed_to() >= trim_to(); });
-}
-
-bool Topic::TryDropOldest() {
-  const uint64_t to = log_.SecondSegment();
-  if (to <= trim_to() && log_.begin_sequence() == log_.end_sequence()) return false;
-  if (to <= trim_to()) return false;
-  TrimTo(to, GapReason::kDroppedOldest);
-  return true;
-}
-
-void Topic::TrimTo(uint64_t sequence, GapReason reason) {
-  if (sequence <= trim_to()) return;
-  const uint64_t unsent = EarliestUnsent();
-  const uint64_t given_up = sequence > unsent ? sequence - unsent : 0;
-  (reason == GapReason::kRetention ? counters_.expired_messages : counters_.dropped_messages)
-      .Add(given_up);
-  trim_reason_.store(reason, std::memory_order_relaxed);
-  trim_to_.store(sequence, std::memory_order_release);
-  if (keep_) keep_.SkipTo(sequence);
-  PokeSubscriptions();
-  log_.Reclaim();
-  NoteHeld();
-}
-
-void Topic::ExpireBySize() {
-  uint64_t excess = log_.message_bytes();
-  if (excess <= config_.retention_bytes) return;
-  TrimTo(log_.SecondSegment(), GapReason::kRetention);
-}
-
-void Topic::ScheduleRetention() {
-  if (retention_timer_) return;
-  retention_timer_ = true;
-  const int64_t step = std::clamp<int64_t>(config_.retention_age_ms / 10, 100, 60'000);
-  around_.timers.At(around_.clock.SteadyMillis() + step, this, &retention_due_);
-}
-
-void Topic::HandleRetention() {
-  retention_timer_ = false;
-  const Cursor place = log_.AtTime(around_.clock.WallMillis() - config_.retention_age_ms);
-  TrimTo(place.sequence(), GapReason::kRetention);
-  if (trim_to() < log_.end_sequence()) ScheduleRetention();
-}
-
-void Topic::Rest() {
-  // Only what has stood still since the last look.
-  const uint64_t end = log_.end_sequence();
-  if (rest_end_.exchange(end, std::memory_order_relaxed) != end) return;
-  if (counters_.held_bytes.Get() <= 2 * sizeof(Segment)) return;
-  Post([self = TopicPtr(this)] { self->HandleRest(); });
-}
-
-void Topic::HandleRest() {
-  const uint64_t end = log_.end_sequence();
-  const bool consumed =
-      keep_ ? keep_.sequence() == end
-            : std::all_of(subscriptions_.begin(), subscriptions_.end(),
-                          [&](const SubscriptionPtr& s) { return s->position() == end; });
-  if (consumed && log_.HasOpenBlock()) {
-    log_.Seal();
-    if (keep_) keep_.SkipTo(end);
-    PokeSubscriptions();
-  }
-  log_.Reclaim();
-  NoteHeld();
-}
-
-void Topic::NoteHeld() {
-  counters_.held_bytes.Set(log_.held_bytes() + producers_charged_);
-  counters_.kept_messages.Set(keep_ ? log_.end_sequence() - keep_.sequence() : 0);
-}
+// --- Figures ------------------------------------------------------------------------------------
 
 TopicStats Topic::Stats() const {
   TopicStats stats;
   stats.figures = counters_.Read();
   stats.next_sequence = log_.end_sequence();
-  stats.held_bytes = counters_.held_bytes.Get();
+  stats.held_bytes = storage_->budget.UsedApprox();  // also what only leases and frames hold
   stats.held_messages = counters_.kept_messages.Get();
   absl::MutexLock lock(&subscriptions_mutex_);
   stats.subscriptions = static_cast<uint32_t>(subscriptions_.size());

@@ -10,7 +10,10 @@
 #include "absl/synchronization/mutex.h"
 #include "broker/base/clock.h"
 #include "broker/engine/actor.h"
+#include "broker/engine/bookkeeping.h"
 #include "broker/engine/config.h"
+#include "broker/engine/lease_table.h"
+#include "broker/engine/notice.h"
 #include "broker/engine/producer_table.h"
 #include "broker/engine/publish.h"
 #include "broker/engine/stats.h"
@@ -48,28 +51,31 @@ class Topic final : public Actor, private BudgetWaiter {
   // Appends the batch and answers it (PublishCommand::Done): before this returns if the topic is
   // idle and has room; later if it is busy or, under kBlock, full.
   void Publish(PublishCommand* command);
-  // Answers waiting batches whose `cancelled` has been set, with CANCELLED.
-  void DropCancelled();
+  // Answers waiting batches that have been abandoned, with CANCELLED.
+  void DropAbandoned();
 
   // Begins to keep messages for a subscription, from a position on; answers Subscription::Attached.
   void Attach(SubscriptionPtr subscription, const StartPosition& start);
-  // The subscription has ended. `unconsumed`: the first sequence it leaves behind for others,
-  // should it have been the last; `place`, the cursor it kept, is let go of afterwards.
-  void Detach(SubscriptionPtr subscription, uint64_t unconsumed, std::vector<Cursor> places);
-  // A subscription has left segments behind that may now be free, or has followed trim_to().
-  void SubscriptionMoved();
+  // The subscription has ended, at `place`. A private one leaves what it has not consumed to the
+  // next, should it have been the last: `unconsumed`, and what comes from `place` on.
+  void Detach(SubscriptionPtr subscription, Cursor place, IntervalMap<Redelivery> unconsumed);
+  // A subscription has left segments behind that may now be free, or has followed a poke.
+  void SubscriptionMoved() { moved_.SendOnce(); }
 
   // Gives up everything: subscriptions end with ABORTED, as do waiting publishes.
   void Delete();
   // Housekeeping, every few seconds: frees the open segment of a topic at rest.
   void Rest();
 
+  // Counts the pokes of all subscriptions; see Subscription::followed.
+  uint64_t pokes() const { return pokes_.load(std::memory_order_acquire); }
   // What lies before is given up; see Gap. Subscriptions follow when poked.
   uint64_t trim_to() const { return trim_to_.load(std::memory_order_acquire); }
   GapReason trim_reason() const { return trim_reason_.load(std::memory_order_relaxed); }
   // The sequence that the next message gets.
   uint64_t end_sequence() const { return log_.end_sequence(); }
-  // Asks to be poked once, when the log has grown. Look again after the call.
+  // Asks for one call of Subscription::MessagesArrived, when the log has grown or earlier. Look
+  // again after the call. The caller keeps the subscription alive until then.
   void AwaitMessages(Subscription* subscription) { waiting_.Add(subscription); }
 
   TopicStats Stats() const;
@@ -80,16 +86,14 @@ class Topic final : public Actor, private BudgetWaiter {
 
  private:
   friend class PublishCommand;
-  struct TurnCommand final : Command {
-    void Run() override { (topic->*function)(); }
-    Topic* topic = nullptr;
-    void (Topic::*function)() = nullptr;
-    std::atomic<bool> pending{false};
+  // All messages before `sequence` are from `wall_ms` or earlier.
+  struct AgeMark {
+    uint64_t sequence;
+    int64_t wall_ms;
   };
 
-  void OnBudgetFreed() override;  // any thread
+  void OnBudgetFreed() override { budget_freed_.SendDeferred(); }  // any thread
   void EndTurn() override;
-  void SendOnce(TurnCommand& command);
 
   void Take(PublishCommand* command);
   // False: it has to wait.
@@ -98,9 +102,12 @@ class Topic final : public Actor, private BudgetWaiter {
   bool RecogniseDuplicate(PublishCommand* command);
   void AnswerFull(PublishCommand* command);
   void Answer(PublishCommand* command, absl::Status status);
-  // Whether every subscription has let go of what lies before trim_to().
+  // The least of the limits that hold for this topic; 0: none.
+  uint64_t Limit() const;
+  // Whether every subscription has let go of what it could when it was poked last.
   bool AllFollowed() const;
   void PokeSubscriptions();
+  void WakeSubscriptions();
   void WaitForBudget();
   void RetryWaiting();
   void HandleMoved();
@@ -108,7 +115,8 @@ class Topic final : public Actor, private BudgetWaiter {
   void HandleRest();
   void HandleDelete();
   void HandleAttach(const SubscriptionPtr& subscription, const StartPosition& start);
-  void HandleDetach(const SubscriptionPtr& subscription, uint64_t unconsumed);
+  void HandleDetach(const SubscriptionPtr& subscription, Cursor place,
+                    IntervalMap<Redelivery> unconsumed);
   void HandleBudgetFreed();
 
   // Gives up one segment more. False: there is nothing left to give up.
@@ -116,7 +124,10 @@ class Topic final : public Actor, private BudgetWaiter {
   void TrimTo(uint64_t sequence, GapReason reason);
   void ExpireBySize();
   void ScheduleRetention();
+  // The first message that some subscription has not been sent, or has not consumed; without one:
+  // the first that is kept in the log.
   uint64_t EarliestUnsent() const;
+  uint64_t EarliestUnconsumed() const;
   void NoteHeld();
 
   const std::string name_;
@@ -131,21 +142,29 @@ class Topic final : public Actor, private BudgetWaiter {
   mutable absl::Mutex subscriptions_mutex_;
   std::vector<SubscriptionPtr> subscriptions_;
   std::vector<PublishCommand*> answered_;  // Done is due at the end of the turn
-  Cursor keep_;                            // without subscriptions: what is kept for the first one
+  // Without subscriptions, what is kept for the first that comes: from a place on, and what the
+  // last private subscription had been sent without consuming it.
+  Cursor keep_;
+  IntervalMap<Redelivery> left_behind_;
+  Bookkeeping left_behind_charge_;
   std::deque<PublishCommand*> waiting_publishes_;
   bool waiting_for_budget_ = false;
   ProducerTable producers_;
-  uint64_t producers_charged_ = 0;
+  Bookkeeping producers_charge_;
   bool appended_ = false;
+  size_t detached_ = 0;              // since the last WakeSubscriptions
+  uint64_t size_checked_bytes_ = 0;  // published_bytes when retention by size was looked at last
+  std::deque<AgeMark> age_marks_;    // with retention by age, oldest first
   bool retention_timer_ = false;
   std::atomic<uint64_t> rest_end_{0};  // the housekeeper's
 
   WaitList<Subscription> waiting_;
-  TurnCommand budget_freed_;
-  TurnCommand moved_;
-  TurnCommand retention_due_;
+  Notice<Topic> budget_freed_{this, &Topic::HandleBudgetFreed};
+  Notice<Topic> moved_{this, &Topic::HandleMoved};
+  Notice<Topic> retention_due_{this, &Topic::HandleRetention};
 
   std::atomic<bool> deleted_{false};
+  std::atomic<uint64_t> pokes_{1};
   std::atomic<uint64_t> trim_to_{1};
   std::atomic<GapReason> trim_reason_{GapReason::kRetention};
   TopicCounters counters_;

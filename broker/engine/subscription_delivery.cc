@@ -1,0 +1,170 @@
+// Subscription: what goes to which consumer, and what is to go out again.
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "broker/engine/subscription.h"
+
+namespace estiba {
+namespace {
+
+// Longest time between two looks at the leases.
+constexpr int64_t kLookMs = 1'000;
+
+}  // namespace
+
+void Subscription::Dispatch() {
+  for (;;) {
+    uint32_t ready = 0;
+    for (const ConsumerPtr& c : consumers_) ready += c->CanTakeMore() && c->HasCredit();
+    bool wants_messages = false;
+    for (size_t i = 0; i < consumers_.size(); ++i) {
+      Consumer& consumer = *consumers_[(next_consumer_ + i) % consumers_.size()];
+      if (!consumer.CanTakeMore()) continue;
+      const bool sent = SendNext(consumer, std::max(ready, 1u));
+      wants_messages |= !sent && consumer.HasCredit();
+      ready -= sent && ready > 0;
+    }
+    if (!consumers_.empty()) next_consumer_ = (next_consumer_ + 1) % consumers_.size();
+    if (!wants_messages || awaiting_) return;
+    awaiting_ = true;
+    intrusive_ptr_add_ref(this);  // until HandleMessages
+    topic_->AwaitMessages(this);
+    // Messages may have come just before: look again, once.
+    if (cursor_.Peek(1, 1).empty()) return;
+  }
+}
+
+bool Subscription::SendNext(Consumer& consumer, uint32_t ready) {
+  if (!consumer.started_) {
+    consumer.started_ = consumer.sending_ = true;
+    const bool explicit_acks = consumer.options_.ack_mode == AckMode::kExplicit;
+    if (consumer.options_.ack_deadline_ms == 0) {
+      consumer.options_.ack_deadline_ms = config_.ack_deadline_ms;
+    }
+    consumer.SendStarted({topic_->name(), name_, std::max(cursor_.sequence(), pass_over_),
+                          explicit_acks ? consumer.options_.ack_deadline_ms : 0});
+    return true;
+  }
+  if (!consumer.gaps_.empty()) {
+    consumer.gap_in_flight_ = consumer.gaps_.front();
+    consumer.gaps_.erase(consumer.gaps_.begin());
+    consumer.sending_ = true;
+    consumer.SendGap(*consumer.gap_in_flight_);
+    return true;
+  }
+  if (!consumer.HasCredit()) return false;
+  Delivery delivery = NextDelivery(consumer, ready);
+  if (delivery.run.empty()) return false;
+  const Run& run = delivery.run;
+  counters_.delivered_messages.Add(run.count);
+  counters_.delivered_bytes.Add(run.bytes);
+  topic_->counters().delivered_messages.Add(run.count);
+  topic_->counters().delivered_bytes.Add(run.bytes);
+  consumer.outstanding_messages_ += run.count;
+  consumer.outstanding_bytes_ += run.bytes;
+  consumer.sending_ = true;
+  if (consumer.options_.ack_mode == AckMode::kAuto) {
+    consumer.in_flight_ = delivery;
+  } else {
+    const int64_t now = around_.clock.SteadyMillis();
+    leases_.Grant({run, delivery.attempt, &consumer, now + consumer.options_.ack_deadline_ms, now});
+  }
+  consumer.SendDelivery(delivery);
+  return true;
+}
+
+uint32_t Subscription::MostMessages(const Consumer& consumer, uint32_t ready) const {
+  uint64_t most = std::numeric_limits<uint32_t>::max();
+  if (consumer.options_.credit.max_messages != 0) {
+    most = consumer.options_.credit.max_messages - consumer.outstanding_messages_;
+  }
+  if (ready > 1) {
+    // What there is is shared among those who can take it.
+    const uint64_t end = topic_->end_sequence();
+    const uint64_t available = end > cursor_.sequence() ? end - cursor_.sequence() : 1;
+    most = std::min(most, (available + ready - 1) / ready);
+  }
+  return static_cast<uint32_t>(std::min<uint64_t>(most, std::numeric_limits<uint32_t>::max()));
+}
+
+Delivery Subscription::NextDelivery(const Consumer& consumer, uint32_t ready) {
+  uint64_t max_bytes = frame_bytes_;
+  if (consumer.options_.credit.max_bytes != 0) {
+    max_bytes =
+        std::min(max_bytes, consumer.options_.credit.max_bytes - consumer.outstanding_bytes_);
+  }
+  if (!redeliveries_.empty()) {
+    Redelivery r = redeliveries_.PopFront();
+    const uint32_t offset = r.run.offset;
+    const uint32_t index = static_cast<uint32_t>(r.run.first - r.run.segment->base_sequence());
+    uint32_t count = std::min(r.run.count, MostMessages(consumer, 1));
+    if (r.run.bytes > max_bytes) {
+      count = r.run.segment->RunAt(offset, index, static_cast<uint32_t>(max_bytes), count).count;
+    }
+    Delivery delivery{r.run.TakeFront(count), r.attempt};
+    if (!r.run.empty()) redeliveries_.Insert(std::move(r));
+    return delivery;
+  }
+  StepOn();
+  const Run run = cursor_.Peek(static_cast<uint32_t>(max_bytes), MostMessages(consumer, ready));
+  if (run.empty() || run.first < pass_over_) return {};
+  cursor_.Advance(run);
+  return {run, 1};
+}
+
+void Subscription::Redeliver(Lease lease) {
+  lease.consumer->GiveBack(lease.run.count, lease.run.bytes);
+  Redeliver(std::move(lease.run), lease.attempt + 1);
+}
+
+void Subscription::Redeliver(Run run, uint32_t attempt) {
+  if (!run.empty() && run.first < trimmed_to_) {
+    const uint64_t given_up = std::min<uint64_t>(run.count, trimmed_to_ - run.first);
+    const Run front = run.TakeFront(static_cast<uint32_t>(given_up));
+    AddGap(front.first, front.end() - 1, topic_->trim_reason());
+  }
+  if (!run.empty()) redeliveries_.Insert({std::move(run), attempt});
+}
+
+void Subscription::AddGap(uint64_t first, uint64_t last, GapReason reason) {
+  counters_.gap_messages.Add(last - first + 1);
+  const Gap gap{first, last, reason};
+  if (consumers_.empty()) AppendGap(gaps_, gap);
+  for (const ConsumerPtr& consumer : consumers_) AppendGap(consumer->gaps_, gap);
+}
+
+void Subscription::ArmTimer() {
+  if (timer_armed_ || (leases_.empty() && redeliveries_.empty())) return;
+  timer_armed_ = true;
+  int64_t look = std::min(kLookMs, config_.ack_deadline_ms);
+  for (const ConsumerPtr& c : consumers_) {
+    if (c->started_) look = std::min(look, c->options_.ack_deadline_ms);
+  }
+  const int64_t now = around_.clock.SteadyMillis();
+  const int64_t next = leases_.empty() ? now + look : leases_.NextDeadline();
+  around_.timers.At(std::clamp(next, now + 1, now + look), this, &timer_due_);
+}
+
+uint64_t Subscription::Floor() const {
+  uint64_t floor = cursor_ ? std::max(cursor_.sequence(), pass_over_) : position();
+  if (!leases_.empty()) floor = std::min(floor, leases_.first());
+  if (!redeliveries_.empty()) floor = std::min(floor, redeliveries_.first());
+  for (const ConsumerPtr& c : consumers_) {
+    if (!c->in_flight_.run.empty()) floor = std::min(floor, c->in_flight_.run.first);
+  }
+  return floor;
+}
+
+void Subscription::UpdateFigures() {
+  if (cursor_) position_.store(cursor_.sequence(), std::memory_order_release);
+  uint64_t in_flight = 0;
+  for (const ConsumerPtr& c : consumers_) in_flight += c->in_flight_.run.count;
+  counters_.next_sequence.Set(std::max(position(), pass_over_));
+  counters_.floor_sequence.Set(Floor());
+  counters_.outstanding_messages.Set(leases_.messages() + in_flight);
+  counters_.redeliver_messages.Set(redeliveries_.messages());
+  counters_.consumers.Set(consumers_.size());
+}
+
+}  // namespace estiba
