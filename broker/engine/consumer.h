@@ -44,8 +44,8 @@ struct ConsumerOptions {
 // subscription holds a reference until it has called OnEnd or the consumer was removed.
 class Consumer : public boost::intrusive_ref_counter<Consumer> {
  public:
-  explicit Consumer(const ConsumerOptions& options) : options_(options) {}
-  virtual ~Consumer() = default;
+  explicit Consumer(const ConsumerOptions& options);
+  virtual ~Consumer();
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;
 

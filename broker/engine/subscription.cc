@@ -5,8 +5,6 @@
 #include <utility>
 
 namespace estiba {
-void Consumer::SentCommand::Run() { consumer->subscription_->HandleSent(consumer, ok); }
-
 Subscription::Subscription(std::string name, TopicPtr topic, const SubscriptionConfig& config,
                            const Topic::Surroundings& surroundings, uint32_t frame_bytes)
     : Actor(surroundings.executor),

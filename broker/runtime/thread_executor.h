@@ -8,9 +8,9 @@
 namespace estiba {
 
 // The engine's executor on real threads. The thread that makes an actor runnable runs it, after the
-// one it is in, so that a message goes from the publisher's stream to the consumers' without a thread
-// hop. What piles up behind a thread goes to a pool, so that no thread is captured and idle cores
-// share the work of a wide fan-out.
+// one it is in, so that a message goes from the publisher's stream to the consumers' without a
+// thread hop. What piles up behind a thread goes to a pool, so that no thread is captured and idle
+// cores share the work of a wide fan-out.
 //
 // Threads: any. Lifetime: outlives the engine; Stop before destruction joins the pool.
 class ThreadExecutor final : public Executor {

@@ -1,0 +1,167 @@
+#include "broker/daemon.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <limits>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/ops/log.h"
+#include "broker/ops/process_memory.h"
+#include "broker/rpc/router.h"
+
+namespace estiba {
+namespace {
+
+constexpr absl::Duration kHousekeeping = absl::Seconds(2);
+// How long ended streams may take to take their status.
+constexpr absl::Duration kPatience = absl::Seconds(1);
+constexpr absl::Duration kDrainPoll = absl::Milliseconds(10);
+
+FullPolicy ToPolicy(Config::FullPolicy policy) {
+  switch (policy) {
+    case Config::FullPolicy::kBlock:
+      return FullPolicy::kBlock;
+    case Config::FullPolicy::kDropOldest:
+      return FullPolicy::kDropOldest;
+    case Config::FullPolicy::kReject:
+      break;
+  }
+  return FullPolicy::kReject;
+}
+
+BrokerOptions ToBrokerOptions(const Config& config) {
+  BrokerOptions options;
+  options.budget_bytes = config.memory_budget_bytes;
+  options.topic_defaults = {ToPolicy(config.full_policy), config.topic_budget_bytes,
+                            absl::ToInt64Milliseconds(config.retention_age),
+                            config.retention_bytes};
+  options.subscription_defaults = {absl::ToInt64Milliseconds(config.ack_deadline)};
+  options.auto_create_topics = config.auto_create_topics;
+  options.auto_create_subscriptions = config.auto_create_subscriptions;
+  options.max_topics = config.max_topics;
+  options.max_subscriptions = config.max_subscriptions;
+  options.frame_bytes = static_cast<uint32_t>(config.frame_bytes);
+  return options;
+}
+
+absl::Duration OrNever(absl::Duration d) {
+  return d == absl::ZeroDuration() ? absl::InfiniteDuration() : d;
+}
+
+ServerOptions ToServerOptions(const Config& config) {
+  ServerOptions options;
+  options.listen_target = config.ListenTarget();
+  options.threads = config.rpc_threads;
+  options.max_streams = config.max_streams;
+  options.min_ping_interval = config.min_ping_interval;
+  options.keepalive_time = OrNever(config.keepalive_time);
+  options.keepalive_timeout = config.keepalive_timeout;
+  options.max_connection_age = OrNever(config.max_connection_age);
+  return options;
+}
+
+uint32_t Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+Config WithThreads(Config config) {
+  if (config.rpc_threads == 0) config.rpc_threads = std::max(1u, Cores() / 2);
+  if (config.worker_threads == 0) config.worker_threads = Cores();
+  return config;
+}
+
+}  // namespace
+
+Daemon::Daemon(const Config& config)
+    : config_(WithThreads(config)),
+      executor_(config_.worker_threads),
+      timers_(executor_.pool(), clock_),
+      broker_(ToBrokerOptions(config_), executor_, clock_, timers_),
+      reflection_(ServiceNames()),
+      server_(std::make_unique<Server>(ToServerOptions(config_), broker_, executor_, clock_,
+                                       health_, reflection_)),
+      housekeeping_(executor_.pool()) {}
+
+Daemon::~Daemon() {
+  housekeeping_.cancel();
+  timers_.Stop();
+  server_ = nullptr;
+  executor_.Stop();
+}
+
+absl::Status Daemon::Start() {
+  health_.SetServing("", false);
+  health_.SetServing("liveness", true);
+  health_.SetServing("readiness", false);
+  if (absl::Status status = MakeDeclaredTopics(); !status.ok()) return status;
+  if (absl::Status status = server_->Start(); !status.ok()) return status;
+  for (const char* service : {"", "readiness", "estiba.v1.Broker", "estiba.v1.Admin"}) {
+    health_.SetServing(service, true);
+  }
+  ScheduleHousekeeping();
+  log::Info(absl::StrCat("Server started, listening on ", server_->port()),
+            {{"address", config_.listen_address},
+             {"memory_budget_bytes", config_.memory_budget_bytes},
+             {"version", Version()}});
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::MakeDeclaredTopics() {
+  for (const Config::TopicDeclaration& t : config_.topics) {
+    const TopicConfig topic_config = {ToPolicy(t.full_policy), t.budget_bytes,
+                                      absl::ToInt64Milliseconds(t.retention_age),
+                                      t.retention_bytes};
+    if (absl::Status s = broker_.CreateTopic(t.name, topic_config).status(); !s.ok()) return s;
+    for (const Config::SubscriptionDeclaration& s : t.subscriptions) {
+      StartPosition from;
+      from.kind = s.from == Config::StartFrom::kLatest ? StartPosition::Kind::kLatest
+                                                       : StartPosition::Kind::kEarliest;
+      const absl::Status status =
+          broker_
+              .CreateSubscription(s.name, t.name, {absl::ToInt64Milliseconds(s.ack_deadline)}, from)
+              .status();
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Daemon::ScheduleHousekeeping() {
+  housekeeping_.expires_after(absl::ToChronoMilliseconds(kHousekeeping));
+  housekeeping_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    broker_.Rest();
+    ReturnFreeMemory();
+    ScheduleHousekeeping();
+  });
+}
+
+void Daemon::Drain(const std::function<bool()>& hurry) {
+  log::Info("Draining: publishes and new streams are refused",
+            {{"drain_deadline", config_.drain_deadline}});
+  health_.SetAllNotServing();
+  server_->StopTaking();
+  const absl::Time deadline = absl::Now() + config_.drain_deadline;
+  while (broker_.Consumable() && absl::Now() < deadline && !hurry()) {
+    absl::SleepFor(kDrainPoll);
+  }
+  LogHeld();
+  const bool over = server_->Shutdown(hurry() ? absl::ZeroDuration() : kPatience);
+  log::Info("Server stopped");
+  // Something still holds a call: nothing of it may be destroyed under it.
+  if (!over) std::_Exit(0);
+}
+
+void Daemon::LogHeld() const {
+  uint64_t held = 0;
+  for (const TopicPtr& topic : broker_.ListTopics("", std::numeric_limits<size_t>::max())) {
+    const uint64_t messages = topic->Stats().held_messages;
+    if (messages == 0) continue;
+    held += messages;
+    log::Warn("Messages not consumed", {{"topic", topic->name()}, {"messages", messages}});
+  }
+  log::Info("Drained", {{"messages_not_consumed", held}});
+}
+
+}  // namespace estiba

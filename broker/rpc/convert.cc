@@ -1,0 +1,115 @@
+#include "broker/rpc/convert.h"
+
+#include "absl/strings/str_cat.h"
+#include "broker/engine/subscription.h"
+#include "broker/engine/topic.h"
+#include "estiba/v1/admin.pb.h"
+#include "estiba/v1/broker.pb.h"
+
+namespace estiba {
+
+absl::Status ReadMillis(absl::string_view field, const google::protobuf::Duration& duration,
+                        int64_t min_ms, int64_t max_ms, int64_t* ms) {
+  constexpr int64_t kMaxSeconds = int64_t{100} * 365 * 24 * 3600;
+  const int64_t seconds = duration.seconds();
+  if (seconds >= -kMaxSeconds && seconds <= kMaxSeconds) {
+    *ms = seconds * 1000 + duration.nanos() / 1'000'000;
+    if (*ms >= min_ms && *ms <= max_ms) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", seconds, " s ", duration.nanos(),
+                                                 " ns: between ", min_ms, " ms and ", max_ms,
+                                                 " ms"));
+}
+
+absl::Status ReadStartFrom(absl::string_view field, const v1::StartFrom& from,
+                           StartPosition* position) {
+  switch (from.from_case()) {
+    case v1::StartFrom::kSequence:
+      if (from.sequence() == 0) {
+        return absl::InvalidArgumentError(absl::StrCat(field, ".sequence: 0: at least 1"));
+      }
+      *position = {StartPosition::Kind::kSequence, from.sequence(), 0};
+      return absl::OkStatus();
+    case v1::StartFrom::kTime:
+      *position = {StartPosition::Kind::kTime, 0,
+                   from.time().seconds() * 1000 + from.time().nanos() / 1'000'000};
+      return absl::OkStatus();
+    default:
+      if (!v1::StartFrom::Position_IsValid(from.position())) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(field, ".position: ", from.position(), ": is not a known position"));
+      }
+      position->kind = from.position() == v1::StartFrom::LATEST ? StartPosition::Kind::kLatest
+                                                                : StartPosition::Kind::kEarliest;
+      return absl::OkStatus();
+  }
+}
+
+void WriteMillis(int64_t ms, google::protobuf::Duration* duration) {
+  duration->set_seconds(ms / 1000);
+  duration->set_nanos(static_cast<int32_t>(ms % 1000 * 1'000'000));
+}
+
+void WriteTime(int64_t unix_ms, google::protobuf::Timestamp* time) {
+  time->set_seconds(unix_ms / 1000);
+  time->set_nanos(static_cast<int32_t>(unix_ms % 1000 * 1'000'000));
+}
+
+void WriteTopic(const Topic& topic, v1::Topic* out) {
+  out->set_name(topic.name());
+  v1::TopicConfig* config = out->mutable_config();
+  switch (topic.config().full_policy) {
+    case FullPolicy::kReject:
+      config->set_full_policy(v1::REJECT);
+      break;
+    case FullPolicy::kBlock:
+      config->set_full_policy(v1::BLOCK);
+      break;
+    case FullPolicy::kDropOldest:
+      config->set_full_policy(v1::DROP_OLDEST);
+      break;
+  }
+  config->set_budget_bytes(topic.config().budget_bytes);
+  config->set_retention_bytes(topic.config().retention_bytes);
+  if (topic.config().retention_age_ms > 0) {
+    WriteMillis(topic.config().retention_age_ms, config->mutable_retention_age());
+  }
+  WriteTime(topic.create_time_ms(), out->mutable_create_time());
+  const TopicStats from = topic.Stats();
+  v1::TopicStats* stats = out->mutable_stats();
+  stats->set_next_sequence(from.next_sequence);
+  stats->set_held_bytes(from.held_bytes);
+  stats->set_held_messages(from.held_messages);
+  stats->set_subscriptions(from.subscriptions);
+  stats->set_published_messages(from.figures.published_messages);
+  stats->set_published_bytes(from.figures.published_bytes);
+  stats->set_rejected_batches(from.figures.rejected_batches);
+  stats->set_rejected_messages(from.figures.rejected_messages);
+  stats->set_blocked_batches(from.figures.blocked_batches);
+  stats->set_dropped_messages(from.figures.dropped_messages);
+  stats->set_expired_messages(from.figures.expired_messages);
+  stats->set_duplicate_batches(from.figures.duplicate_batches);
+}
+
+void WriteSubscription(const Subscription& subscription, v1::Subscription* out) {
+  out->set_name(subscription.name());
+  out->set_topic(subscription.topic()->name());
+  WriteMillis(subscription.config().ack_deadline_ms, out->mutable_config()->mutable_ack_deadline());
+  WriteTime(subscription.create_time_ms(), out->mutable_create_time());
+  const SubscriptionStats from = subscription.Stats();
+  v1::SubscriptionStats* stats = out->mutable_stats();
+  stats->set_next_sequence(from.figures.next_sequence);
+  stats->set_floor_sequence(from.figures.floor_sequence);
+  stats->set_backlog_messages(from.backlog_messages);
+  stats->set_outstanding_messages(from.figures.outstanding_messages);
+  stats->set_redeliver_messages(from.figures.redeliver_messages);
+  stats->set_consumers(static_cast<uint32_t>(from.figures.consumers));
+  stats->set_delivered_messages(from.figures.delivered_messages);
+  stats->set_delivered_bytes(from.figures.delivered_bytes);
+  stats->set_acked_messages(from.figures.acked_messages);
+  stats->set_nacked_messages(from.figures.nacked_messages);
+  stats->set_expired_leases(from.figures.expired_leases);
+  stats->set_gap_messages(from.figures.gap_messages);
+}
+
+}  // namespace estiba

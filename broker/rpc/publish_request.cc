@@ -1,0 +1,79 @@
+#include "broker/rpc/publish_request.h"
+
+#include "absl/strings/str_cat.h"
+#include "broker/base/wire_reader.h"
+#include "broker/engine/limits.h"
+#include "broker/engine/message_check.h"
+#include "broker/queue/record.h"
+
+namespace estiba {
+namespace {
+
+enum Field : uint32_t { kTopic = 1, kMessages = 2, kBatch = 3, kProducer = 4 };
+
+void AddRecord(std::string_view record, bool canonical, std::string_view message,
+               PublishRequestView* request) {
+  std::string_view& records = request->records;
+  if (!canonical) {
+    // An over-long varint in front of the message; legal, but not what a record looks like.
+    if (request->gathered.empty()) request->gathered.assign(records);
+    request->gathered.push_back(kRecordTag);
+    for (size_t n = message.size();; n >>= 7) {
+      request->gathered.push_back(static_cast<char>(n >= 0x80 ? n | 0x80 : n));
+      if (n < 0x80) break;
+    }
+    request->gathered.append(message);
+    records = request->gathered;
+  } else if (request->gathered.empty() && (records.empty() || records.end() == record.begin())) {
+    records = {records.empty() ? record.data() : records.data(), records.size() + record.size()};
+  } else {
+    if (request->gathered.empty()) request->gathered.assign(records);
+    request->gathered.append(record);
+    records = request->gathered;
+  }
+}
+
+// Bytes of the shortest tag and length in front of a message.
+size_t HeaderBytes(size_t message_bytes) {
+  size_t n = 2;
+  while (message_bytes >>= 7) ++n;
+  return n;
+}
+
+}  // namespace
+
+bool ParsePublishRequest(std::string_view bytes, PublishRequestView* request) {
+  WireReader reader(bytes);
+  while (!reader.AtEnd()) {
+    const char* const start = reader.position();
+    uint32_t field = 0;
+    uint32_t type = 0;
+    if (!reader.ReadTag(&field, &type)) return false;
+    std::string_view value;
+    if (field == kMessages && type == WireReader::kLength) {
+      if (!reader.ReadBytes(&value)) return false;
+      const std::string_view record(start, static_cast<size_t>(reader.position() - start));
+      if (request->refusal.ok()) request->refusal = CheckMessage(request->count, value);
+      AddRecord(record, record.size() == value.size() + HeaderBytes(value.size()), value, request);
+      ++request->count;
+    } else if (field == kTopic && type == WireReader::kLength) {
+      if (!reader.ReadBytes(&request->topic)) return false;
+    } else if (field == kBatch && type == WireReader::kVarint) {
+      if (!reader.ReadVarint(&request->batch)) return false;
+    } else if (field == kProducer && type == WireReader::kLength) {
+      if (!reader.ReadBytes(&request->producer)) return false;
+    } else if (!reader.Skip(type)) {
+      return false;
+    }
+  }
+  if (!request->refusal.ok()) return true;
+  if (request->count == 0) {
+    request->refusal = absl::InvalidArgumentError("messages: a batch has at least one");
+  } else if (request->count > kMaxBatchMessages) {
+    request->refusal = absl::InvalidArgumentError(
+        absl::StrCat("messages: ", request->count, ": at most ", kMaxBatchMessages));
+  }
+  return true;
+}
+
+}  // namespace estiba

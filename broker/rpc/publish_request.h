@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+
+namespace estiba {
+
+// A PublishRequest or PublishOnceRequest taken apart, without decoding its messages. Views point
+// into the request's bytes, or into `gathered`.
+struct PublishRequestView {
+  std::string_view topic;
+  std::string_view records;  // the `messages` fields, back to back: records as in queue/record.h
+  uint32_t count = 0;
+  uint64_t batch = 0;
+  std::string_view producer;
+  // Why the batch cannot be taken, though the request could be read.
+  absl::Status refusal;
+  // Only used where a client's encoder has put other fields between the messages.
+  std::string gathered;
+};
+
+// Takes a request apart and checks its messages. False: not a well-formed request, which ends the
+// stream.
+bool ParsePublishRequest(std::string_view bytes, PublishRequestView* request);
+
+}  // namespace estiba

@@ -1,0 +1,210 @@
+#include "broker/rpc/publish_stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/base/wire_writer.h"
+#include "broker/engine/limits.h"
+#include "broker/rpc/bytes.h"
+#include "broker/rpc/publish_answer.h"
+#include "broker/rpc/publish_request.h"
+#include "broker/rpc/status.h"
+
+namespace estiba {
+
+// A batch on its way to a topic, then its answer on its way to the client. Holds the request's
+// bytes, from which the topic copies.
+class PublishStream::Batch final : public PublishCommand, public Event {
+ public:
+  Batch(boost::intrusive_ptr<PublishStream> stream, grpc::ByteBuffer* message)
+      : request_bytes_(message), stream_(std::move(stream)) {}
+
+  void Done() override {
+    // The answering side may be through with this before Push returns.
+    const boost::intrusive_ptr<PublishStream> stream = std::move(stream_);
+    stream->Push(this);
+  }
+
+  void Apply(PublishStream& stream) override {
+    if (!stream.broken_) AppendResult(PublishCommand::batch, result, &stream.response_);
+    stream.unanswered_.fetch_sub(1, std::memory_order_relaxed);
+    stream.unanswered_bytes_.fetch_sub(size(), std::memory_order_seq_cst);
+    delete this;
+  }
+
+  uint32_t size() const { return static_cast<uint32_t>(request_bytes_.view().size()) + 64; }
+  const ReceivedBytes& request_bytes() const { return request_bytes_; }
+
+  PublishRequestView request;
+
+ private:
+  ReceivedBytes request_bytes_;
+  boost::intrusive_ptr<PublishStream> stream_;
+};
+
+class PublishStream::ReadsDone final : public Event {
+ public:
+  void Apply(PublishStream& stream) override {
+    stream.reads_done_ = true;
+    delete this;
+  }
+};
+
+class PublishStream::Ending final : public Event {
+ public:
+  Ending(absl::Status status, bool broken) : status_(std::move(status)), broken_(broken) {}
+
+  void Apply(PublishStream& stream) override {
+    stream.broken_ |= broken_;
+    if (!stream.ending_) {
+      stream.ending_ = true;
+      stream.end_status_ = status_;
+    }
+    delete this;
+  }
+
+ private:
+  const absl::Status status_;
+  const bool broken_;
+};
+
+PublishStream::PublishStream(RpcContext& context, CallPtr call)
+    : context_(context), call_(std::move(call)) {}
+
+void PublishStream::OnStart() {
+  absl::Status status =
+      context_.draining.load(std::memory_order_relaxed)
+          ? ShuttingDown()
+          : context_.streams.TryAdd(*call_, this, &activity_, context_.clock.WallMillis(), &id_);
+  if (!status.ok()) return End(status);
+  call_->Read();
+}
+
+void PublishStream::OnRead(grpc::ByteBuffer* message) {
+  if (message == nullptr) return Push(new ReadsDone);
+  Submit(message);
+}
+
+void PublishStream::Submit(grpc::ByteBuffer* message) {
+  auto* batch = new Batch(this, message);
+  const uint32_t size = batch->size();
+  if (!batch->request_bytes().ok() ||
+      !ParsePublishRequest(batch->request_bytes().view(), &batch->request)) {
+    delete batch;
+    return End(absl::InvalidArgumentError("request: not a well-formed estiba.v1.PublishRequest"));
+  }
+  if (std::exchange(first_request_, false)) {
+    producer_.assign(batch->request.producer);
+  } else if (!batch->request.producer.empty() && batch->request.producer != producer_) {
+    batch->request.refusal =
+        absl::InvalidArgumentError("producer: is set in the first request of a stream only");
+  }
+  batch->PublishCommand::batch = batch->request.batch;
+  batch->records = batch->request.records.data();
+  batch->bytes = static_cast<uint32_t>(batch->request.records.size());
+  batch->count = batch->request.count;
+  batch->producer = producer_.empty() ? nullptr : &producer_;
+  batch->abandoned = &abandoned_;
+
+  const uint32_t before = unanswered_bytes_.fetch_add(size, std::memory_order_seq_cst);
+  unanswered_.fetch_add(1, std::memory_order_relaxed);
+  activity_.Count(batch->count, batch->bytes);
+  if (const TopicPtr topic = Route(batch)) {
+    topic->Publish(batch);
+  } else {
+    batch->Done();
+  }
+  // Read ahead, unless too much waits for its answer. Whoever takes read_paused_ back reads on: the
+  // answering side when it sees the pause, or this side when it sees that there is room again.
+  if (before + size < kMaxUnanswered) return call_->Read();
+  read_paused_.store(true, std::memory_order_seq_cst);
+  if (unanswered_bytes_.load(std::memory_order_seq_cst) < kMaxUnanswered &&
+      read_paused_.exchange(false, std::memory_order_seq_cst)) {
+    call_->Read();
+  }
+}
+
+TopicPtr PublishStream::Route(Batch* batch) {
+  const PublishRequestView& request = batch->request;
+  const auto refuse = [&](absl::Status status) {
+    batch->result.status = std::move(status);
+    return nullptr;
+  };
+  if (context_.draining.load(std::memory_order_relaxed)) return refuse(ShuttingDown());
+  if (!request.refusal.ok()) return refuse(request.refusal);
+  if (producer_.size() > kMaxProducerBytes) {
+    return refuse(absl::InvalidArgumentError(
+        absl::StrCat("producer: ", producer_.size(), " bytes: at most ", kMaxProducerBytes)));
+  }
+  if (!producer_.empty() && request.batch == 0) {
+    return refuse(absl::InvalidArgumentError("batch: 0: with a producer, numbers begin above 0"));
+  }
+  const bool same_topic = request.topic.empty() || request.topic == topic_name_;
+  if (same_topic && topic_ != nullptr && !topic_->deleted()) return topic_;
+  if (!request.topic.empty()) topic_name_.assign(request.topic);
+  topic_ = nullptr;
+  if (topic_name_.empty()) {
+    return refuse(absl::InvalidArgumentError("topic: is required in the first request"));
+  }
+  absl::StatusOr<TopicPtr> topic = context_.broker.UseTopic(topic_name_);
+  if (!topic.ok()) return refuse(topic.status());
+  topic_ = *std::move(topic);
+  activity_.SetNames(topic_name_, "");
+  return topic_;
+}
+
+void PublishStream::Push(Event* event) {
+  // The answering side holds a reference while it has something to do.
+  boost::intrusive_ptr<PublishStream> self(this);
+  if (!events_.Push(event)) return;
+  self.detach();
+  context_.executor.Run(this);
+}
+
+void PublishStream::RunTurn() {
+  boost::intrusive_ptr<PublishStream> self(this, /*add_ref=*/false);
+  do {
+    for (Event* event = events_.TakeAll(); event != nullptr;) {
+      Event* next = event->next;
+      event->Apply(*this);
+      event = next;
+    }
+    if (unanswered_bytes_.load(std::memory_order_seq_cst) < kMaxUnanswered &&
+        read_paused_.load(std::memory_order_seq_cst) &&
+        read_paused_.exchange(false, std::memory_order_seq_cst)) {
+      call_->Read();
+    }
+    if (broken_) {
+      response_.clear();
+    } else if (!response_.empty()) {
+      const grpc::ByteBuffer buffer = ToBuffer(response_);
+      response_.clear();
+      self.detach();  // OnWritten goes on
+      return call_->Write(buffer);
+    } else if (ending_ || (reads_done_ && unanswered_.load(std::memory_order_relaxed) == 0)) {
+      broken_ = true;  // nothing is written after this
+      call_->Finish(end_status_);
+    }
+  } while (!events_.TryIdle());
+}
+
+void PublishStream::OnWritten(bool ok) {
+  if (!ok) broken_ = true;
+  context_.executor.Run(this);
+}
+
+void PublishStream::OnClosed(bool cancelled) {
+  if (id_ != 0) context_.streams.Remove(id_);
+  if (!cancelled) return;
+  abandoned_.store(true, std::memory_order_relaxed);
+  if (topic_ != nullptr) topic_->DropAbandoned();
+  Push(new Ending(absl::CancelledError("the client went away"), /*broken=*/true));
+}
+
+void PublishStream::End(const absl::Status& status) {
+  // What still waits for room is not taken any more: nobody would learn of it.
+  abandoned_.store(true, std::memory_order_relaxed);
+  Push(new Ending(status, /*broken=*/false));
+}
+
+}  // namespace estiba

@@ -1,0 +1,110 @@
+#include "broker/rpc/server.h"
+
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/engine/limits.h"
+#include "broker/rpc/router.h"
+#include "broker/rpc/status.h"
+
+namespace estiba {
+namespace {
+
+// Calls waited for on each queue.
+constexpr int kAwaited = 16;
+// Lets a batch travel in one HTTP/2 frame, and arrive in few pieces of memory.
+constexpr int kHttp2FrameBytes = 1 << 20;
+constexpr int kReadChunkBytes = 64 << 10;
+// How long calls may take to be let go of after their streams have ended.
+constexpr absl::Duration kLastCalls = absl::Seconds(5);
+
+int Millis(absl::Duration d) {
+  const int64_t ms = absl::ToInt64Milliseconds(d);
+  return static_cast<int>(std::min<int64_t>(ms, INT_MAX));
+}
+
+}  // namespace
+
+Server::Server(const ServerOptions& options, Broker& broker, Executor& executor, const Clock& clock,
+               Health& health, const Reflection& reflection)
+    : options_(options),
+      streams_(options.max_streams),
+      context_{broker, executor, clock, streams_, health, reflection, clock.SteadyMillis()} {}
+
+Server::~Server() { Shutdown(absl::ZeroDuration()); }
+
+absl::Status Server::Start() {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options_.listen_target, grpc::InsecureServerCredentials(), &port_);
+  builder.RegisterAsyncGenericService(&service_);
+  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  builder.SetMaxSendMessageSize(-1);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kHttp2FrameBytes);
+  builder.AddChannelArgument(GRPC_ARG_TCP_READ_CHUNK_SIZE, kReadChunkBytes);
+  // Clients that ping to keep their connection through proxies are not to be cut off.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             Millis(options_.min_ping_interval));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  if (options_.keepalive_time < absl::InfiniteDuration()) {
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Millis(options_.keepalive_time));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Millis(options_.keepalive_timeout));
+  }
+  if (options_.max_connection_age < absl::InfiniteDuration()) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(options_.max_connection_age));
+  }
+  for (uint32_t i = 0; i < options_.threads; ++i) queues_.push_back(builder.AddCompletionQueue());
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || port_ == 0) {
+    server_ = nullptr;
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", options_.listen_target,
+                     ": is the port in use, or the address not of this machine?"));
+  }
+  for (const auto& queue : queues_) {
+    for (int i = 0; i < kAwaited; ++i) Call::Await(service_, *queue, *this);
+    threads_.emplace_back([&queue] { Serve(*queue); });
+  }
+  return absl::OkStatus();
+}
+
+CallHandlerPtr Server::Accept(const CallPtr& call) { return estiba::Route(context_, call); }
+
+void Server::Serve(grpc::ServerCompletionQueue& queue) {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue.Next(&tag, &ok)) Call::Complete(tag, ok);
+}
+
+void Server::Count(int difference) {
+  absl::MutexLock lock(&mutex_);
+  calls_ += difference;
+}
+
+bool Server::Shutdown(absl::Duration patience) {
+  if (server_ == nullptr) return true;
+  StopTaking();
+  accepting_.store(false, std::memory_order_relaxed);
+  streams_.EndAll(ShuttingDown());
+  // Streams take their status at once unless their client does not read; those are cut at the
+  // deadline.
+  server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(patience));
+  {
+    // No operation may begin on a queue that has been shut down, so every call must be over.
+    const auto none = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return calls_ == 0; };
+    absl::MutexLock lock(&mutex_);
+    if (!mutex_.AwaitWithTimeout(absl::Condition(&none), kLastCalls)) return false;
+  }
+  for (const auto& queue : queues_) queue->Shutdown();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  queues_.clear();
+  server_ = nullptr;
+  return true;
+}
+
+}  // namespace estiba

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "broker/engine/subscription.h"
+
+namespace grpc {
+class ByteBuffer;
+}
+
+namespace estiba {
+
+// A checked SubscribeRequest.Start.
+struct SubscribeStart {
+  std::string topic;
+  std::string subscription;
+  StartPosition from;
+  ConsumerOptions options;
+};
+
+struct SubscribeRequestView {
+  bool has_start = false;
+  SubscribeStart start;
+  ConsumerUpdate update;
+};
+
+// Decodes and checks a request. `first`: whether it opens the stream, and so must carry `start`;
+// `mode`: the stream's, for later ones.
+absl::StatusOr<SubscribeRequestView> ParseSubscribeRequest(grpc::ByteBuffer* bytes, bool first,
+                                                           AckMode mode);
+
+}  // namespace estiba

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "broker/engine/subscription.h"
+#include "broker/rpc/call.h"
+#include "broker/rpc/context.h"
+#include "broker/rpc/stream_table.h"
+
+namespace estiba {
+
+// Broker.Subscribe: deliveries out, acks and credit in.
+//
+// The subscription drives what is sent, one frame at a time (see Consumer); this turns frames into
+// writes and completions into Subscription::Sent.
+class SubscribeStream final : public CallHandler {
+ public:
+  SubscribeStream(RpcContext& context, CallPtr call);
+  ~SubscribeStream() override;
+
+  void OnStart() override;
+  void OnRead(grpc::ByteBuffer* message) override;
+  void OnWritten(bool ok) override;
+  void OnClosed(bool cancelled) override;
+  void End(const absl::Status& status) override;
+
+ private:
+  // The stream as its subscription sees it.
+  class Sink;
+
+  // Nothing is written, a write is under way, the call is to be finished when it is through, the
+  // call has been finished.
+  enum class Output { kIdle, kWriting, kFinishing, kFinished };
+
+  absl::Status Start(grpc::ByteBuffer* message);
+  // In turns of the subscription, or before there is one.
+  void Write(const grpc::ByteBuffer& message);
+  void Finish(const absl::Status& status);
+
+  RpcContext& context_;
+  const CallPtr call_;
+  uint64_t id_ = 0;
+  StreamActivity activity_;
+
+  absl::Mutex mutex_;
+  Output output_ ABSL_GUARDED_BY(mutex_) = Output::kIdle;
+  absl::Status end_status_ ABSL_GUARDED_BY(mutex_);
+  // Set once, when the stream has been started; null before and after.
+  boost::intrusive_ptr<Sink> sink_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace estiba
