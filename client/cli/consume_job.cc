@@ -1,0 +1,191 @@
+#include "client/cli/consume_job.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/cli/exit_code.h"
+
+namespace estiba::cli {
+namespace {
+
+// Outstanding messages with explicit acks: enough that acks never hold up the stream.
+constexpr uint32_t kCreditMessages = 200'000;
+
+constexpr absl::Duration kAskForReader = absl::Milliseconds(500);
+
+bool Explicit(const ConsumeJob::Options& options) {
+  return options.subscriber.ack_mode == AckMode::kExplicit;
+}
+
+uint32_t CreditFor(const ConsumeJob::Options& options) {
+  if (!Explicit(options)) return 0;
+  const uint64_t most = options.count.value_or(std::numeric_limits<uint64_t>::max());
+  return static_cast<uint32_t>(std::min<uint64_t>(kCreditMessages, most));
+}
+
+}  // namespace
+
+ConsumeJob::ConsumeJob(const Client& client, Interrupt& interrupt, MessageWriter writer,
+                       Options options)
+    : options_(std::move(options)),
+      writer_(std::move(writer)),
+      interrupt_(interrupt),
+      output_(STDOUT_FILENO),
+      credit_(CreditFor(options_)),
+      topic_(options_.subscriber.topic),
+      subscriber_(client, [this] {
+        SubscriberOptions subscriber = options_.subscriber;
+        subscriber.credit.max_messages = credit_;
+        subscriber.on_gap = [this](const Gap& gap) { AddGap(gap); };
+        subscriber.on_started = [this](const Started& started) {
+          const absl::MutexLock lock(&mutex_);
+          connected_ = true;
+          topic_ = started.topic;
+        };
+        subscriber.on_disconnect = [this](const absl::Status& why) {
+          Warn(absl::StrCat("connection lost, trying again: ", why.message()));
+          const absl::MutexLock lock(&mutex_);
+          connected_ = false;
+        };
+        return subscriber;
+      }()) {
+  // While something is being written or acked the main thread looks at the interrupt by itself.
+  interrupt_.OnInterrupt([this] {
+    bool waiting = false;
+    {
+      const absl::MutexLock lock(&mutex_);
+      waiting = waiting_;
+    }
+    if (waiting) subscriber_.Stop();
+  });
+}
+
+ConsumeJob::~ConsumeJob() { interrupt_.OnInterrupt(nullptr); }
+
+ConsumeJob::Result ConsumeJob::Run() {
+  Result result;
+  while (!counted_out() && !interrupt_.interrupted()) {
+    const absl::StatusOr<ReceivedFrame> frame = NextFrame();
+    if (!frame.ok()) {
+      result.status = frame.status();
+      break;
+    }
+    if (interrupt_.interrupted()) break;
+    Write(*frame);
+    if (!output_.full()) continue;
+    result.status = Flush();
+    if (!result.status.ok()) break;
+  }
+  if (result.status.ok()) {
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (!counted_out()) WriteGapsBefore(std::numeric_limits<uint64_t>::max());
+    }
+    result.status = Flush();
+  }
+  if (Explicit(options_) && acked_ > 0 && result.status.ok()) {
+    result.status = subscriber_.FlushAcks(absl::Now() + options_.timeout);
+  }
+  subscriber_.Stop();
+  result.messages = messages_;
+  result.count_reached = counted_out();
+  // Asked for, or nobody reads any more: no failure.
+  if (interrupt_.interrupted() || absl::IsCancelled(result.status)) {
+    result.status = absl::OkStatus();
+  }
+  return result;
+}
+
+absl::StatusOr<ReceivedFrame> ConsumeJob::NextFrame() {
+  absl::StatusOr<ReceivedFrame> frame = subscriber_.NextFrame(absl::InfinitePast());
+  if (!absl::IsDeadlineExceeded(frame.status())) return frame;
+  {
+    const absl::MutexLock lock(&mutex_);
+    WriteGapsBefore(std::numeric_limits<uint64_t>::max());
+  }
+  if (absl::Status flushed = Flush(); !flushed.ok()) return flushed;
+
+  const absl::Time deadline =
+      options_.until_idle ? absl::Now() + *options_.until_idle : absl::InfiniteFuture();
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (interrupt_.interrupted()) return absl::CancelledError("interrupted");
+    waiting_ = true;
+  }
+  // A reader that goes away shows only when something is written, or to who asks now and then.
+  do {
+    frame = subscriber_.NextFrame(std::min(deadline, absl::Now() + kAskForReader));
+  } while (absl::IsDeadlineExceeded(frame.status()) && absl::Now() < deadline &&
+           !ReaderGone(STDOUT_FILENO));
+  const absl::MutexLock lock(&mutex_);
+  waiting_ = false;
+  if (absl::IsDeadlineExceeded(frame.status())) {
+    return connected_ || absl::Now() < deadline ? absl::CancelledError("idle")
+                                                : absl::UnavailableError("the connection was lost");
+  }
+  return frame;
+}
+
+void ConsumeJob::Write(const ReceivedFrame& frame) {
+  absl::Span<const MessageView> messages = frame.messages;
+  if (messages.empty()) return;
+  const absl::MutexLock lock(&mutex_);
+  WriteGapsBefore(messages.front().sequence());
+  std::string& out = output_.text();
+  const bool again = messages.front().delivery_attempt() > 1;
+  uint64_t first = messages.front().sequence();
+  uint64_t last = first - 1;
+  for (const MessageView& message : messages) {
+    if (counted_out()) break;
+    last = message.sequence();
+    if (again && boost::icl::contains(seen_, last)) continue;
+    writer_.AppendMessage(out, topic_, message);
+    ++messages_;
+  }
+  if (!Explicit(options_) || last < first) return;
+  written_.push_back({first, last});
+  seen_.add(boost::icl::interval<uint64_t>::closed(first, last));
+}
+
+absl::Status ConsumeJob::Flush() {
+  if (absl::Status flushed = output_.Flush(); !flushed.ok()) return flushed;
+  for (const SequenceRange& range : written_) Ack(range);
+  written_.clear();
+  return absl::OkStatus();
+}
+
+void ConsumeJob::Ack(const SequenceRange& range) {
+  acked_ += range.last - range.first + 1;
+  if (options_.count && *options_.count > acked_ && *options_.count - acked_ < credit_) {
+    credit_ = static_cast<uint32_t>(*options_.count - acked_);
+    subscriber_.SetCredit({credit_, 0});
+  }
+  subscriber_.AckRange(range.first, range.last);
+}
+
+void ConsumeJob::AddGap(const Gap& gap) {
+  Warn(absl::StrCat("gap: ", DescribeGap(gap)));
+  if (writer_.style() != MessageStyle::kJson) return;
+  const absl::MutexLock lock(&mutex_);
+  gaps_.push_back(gap);
+  if (!waiting_) return;
+  // Nothing is buffered, and the main thread does not write before it has taken the lock again.
+  std::string line;
+  writer_.AppendGap(line, topic_, gaps_.front());
+  gaps_.pop_front();
+  WriteFully(STDOUT_FILENO, line).IgnoreError();
+}
+
+void ConsumeJob::WriteGapsBefore(uint64_t sequence) {
+  while (!gaps_.empty() && gaps_.front().range.first < sequence) {
+    writer_.AppendGap(output_.text(), topic_, gaps_.front());
+    gaps_.pop_front();
+  }
+}
+
+}  // namespace estiba::cli

@@ -1,0 +1,93 @@
+#include "client/cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "client/cli/units.h"
+
+namespace estiba::cli {
+namespace {
+
+template <typename Target, typename Parse>
+CLI::Option* AddParsed(CLI::App& app, const std::string& name, const char* type,
+                       const char* expected, Target& target, const std::string& help, Parse parse) {
+  const auto set = [name, expected, &target, parse](const std::string& text) {
+    if (const auto value = parse(text)) {
+      target = *value;
+    } else {
+      throw CLI::ValidationError(name, absl::StrCat("'", text, "' is not ", expected));
+    }
+  };
+  return app.add_option_function<std::string>(name, set, help)->type_name(type);
+}
+
+constexpr char kDuration[] = "a duration such as 250ms, 10s, 1m30s, 2h or 7d";
+constexpr char kCount[] = "a count such as 1000, 50k or 2M, or it is too small";
+
+auto CountOfAtLeast(uint64_t least) {
+  return [least](const std::string& text) {
+    const std::optional<uint64_t> count = ParseCount(text);
+    return count && *count >= least ? count : std::nullopt;
+  };
+}
+
+}  // namespace
+
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration& target,
+                         const std::string& help) {
+  return AddParsed(app, name, "DURATION", kDuration, target, help, ParseDuration);
+}
+
+CLI::Option* AddDuration(CLI::App& app, const std::string& name,
+                         std::optional<absl::Duration>& target, const std::string& help) {
+  return AddParsed(app, name, "DURATION", kDuration, target, help, ParseDuration);
+}
+
+CLI::Option* AddBytes(CLI::App& app, const std::string& name, uint64_t& target,
+                      const std::string& help) {
+  return AddParsed(app, name, "SIZE", "a size such as 4096, 64KiB or 1.5GiB", target, help,
+                   ParseByteSize);
+}
+
+CLI::Option* AddCount(CLI::App& app, const std::string& name, uint64_t& target,
+                      const std::string& help, uint64_t least) {
+  return AddParsed(app, name, "N", kCount, target, help, CountOfAtLeast(least));
+}
+
+CLI::Option* AddCount(CLI::App& app, const std::string& name, std::optional<uint64_t>& target,
+                      const std::string& help, uint64_t least) {
+  return AddParsed(app, name, "N", kCount, target, help, CountOfAtLeast(least));
+}
+
+CLI::Option* AddRate(CLI::App& app, const std::string& name, std::optional<double>& target,
+                     const std::string& help) {
+  return AddParsed(app, name, "N/s", "a rate such as 100/s, 10k/s or 0.5/s", target, help,
+                   ParseRate);
+}
+
+CLI::Option* AddStartFrom(CLI::App& app, const std::string& name, StartFrom& target,
+                          const std::string& help) {
+  return AddParsed(
+      app, name, "WHERE",
+      "'earliest', 'latest', a sequence from 1, a time such as 2026-01-31T12:00:00Z, or '10m ago'",
+      target, help, [](const std::string& text) { return ParseStartFrom(text, absl::Now()); });
+}
+
+CLI::Option* AddWord(CLI::App& app, const std::string& name, const std::vector<std::string>& words,
+                     const std::string& help, std::function<void(size_t index)> set) {
+  const auto choose = [name, words, set](const std::string& text) {
+    const auto found = std::find(words.begin(), words.end(), text);
+    if (found == words.end()) {
+      throw CLI::ValidationError(
+          name, absl::StrCat("'", text, "' is not one of: ", absl::StrJoin(words, ", ")));
+    }
+    set(static_cast<size_t>(found - words.begin()));
+  };
+  return app.add_option_function<std::string>(name, choose, help)
+      ->option_text(absl::StrJoin(words, "|"));
+}
+
+}  // namespace estiba::cli

@@ -1,0 +1,113 @@
+#include "client/cli/publish_job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+
+namespace estiba::cli {
+namespace {
+
+constexpr absl::Duration kGraceAfterInterrupt = absl::Seconds(2);
+// How many messages are posted between looks at failures, interrupts and the clock.
+constexpr size_t kPiece = 16'384;
+
+}  // namespace
+
+PublishJob::PublishJob(const Client& client, Interrupt& interrupt, Options options)
+    : options_(std::move(options)),
+      interrupt_(interrupt),
+      attributes_(options_.attributes.begin(), options_.attributes.end()),
+      pacer_(options_.rate, interrupt),
+      progress_(options_.progress),
+      publisher_(client, options_.topic, [this] {
+        PublisherOptions publisher = options_.publisher;
+        publisher.on_batch = [this](const PublishedBatch& batch) {
+          const absl::MutexLock lock(&mutex_);
+          if (first_sequence_ == 0) first_sequence_ = batch.first_sequence;
+          last_sequence_ = std::max(last_sequence_, batch.first_sequence + batch.count - 1);
+        };
+        publisher.on_failure = [this](const PublishFailure& failure) {
+          const absl::MutexLock lock(&mutex_);
+          if (failure_.ok()) failure_ = failure.status;
+          failed_.store(true, std::memory_order_relaxed);
+        };
+        return publisher;
+      }()) {
+  // Closing also wakes a post that waits for room in the window.
+  interrupt_.OnInterrupt(
+      [this] { publisher_.Close(absl::Now() + kGraceAfterInterrupt).IgnoreError(); });
+}
+
+PublishJob::~PublishJob() { interrupt_.OnInterrupt(nullptr); }
+
+absl::Status PublishJob::Post(absl::Span<const std::string_view> payloads) {
+  while (!payloads.empty()) {
+    const size_t count = pacer_.Take(std::min(payloads.size(), kPiece));
+    if (count == 0) return absl::CancelledError("interrupted");
+    if (failed_.load(std::memory_order_relaxed)) return FirstFailure();
+    if (absl::Status posted = PostPiece(payloads.first(count)); !posted.ok()) return posted;
+    payloads.remove_prefix(count);
+    progress_.Update(messages_, bytes_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PublishJob::PostPiece(absl::Span<const std::string_view> payloads) {
+  size_t accepted = 0;
+  absl::Status posted;
+  if (attributes_.empty() && options_.ordering_key.empty()) {
+    posted = publisher_.PostBatch(payloads, &accepted);
+  } else {
+    refs_.clear();
+    for (const std::string_view data : payloads) {
+      refs_.push_back({data, attributes_, options_.ordering_key});
+    }
+    posted = publisher_.PostBatch(refs_, &accepted);
+  }
+  messages_ += accepted;
+  for (const std::string_view data : payloads.first(accepted)) bytes_ += data.size();
+  return Reason(posted);
+}
+
+absl::Status PublishJob::Post(const Message& message) {
+  if (pacer_.Take(1) == 0) return absl::CancelledError("interrupted");
+  if (failed_.load(std::memory_order_relaxed)) return FirstFailure();
+  // Of equal keys the last one counts.
+  std::vector<AttributeRef> attributes = attributes_;
+  attributes.insert(attributes.end(), message.attributes.begin(), message.attributes.end());
+  const std::string& key =
+      message.ordering_key.empty() ? options_.ordering_key : message.ordering_key;
+  const absl::Status posted = publisher_.Post(MessageRef{message.data, attributes, key});
+  if (!posted.ok()) return Reason(posted);
+  bytes_ += message.data.size();
+  if (++messages_ % 1024 == 0) progress_.Update(messages_, bytes_);
+  return absl::OkStatus();
+}
+
+absl::Status PublishJob::Finish() {
+  const absl::Status closed = publisher_.Close();
+  progress_.Clear();
+  const absl::Status failure = FirstFailure();
+  if (!failure.ok()) return failure;
+  return interrupt_.interrupted() ? absl::OkStatus() : closed;
+}
+
+PublishSummary PublishJob::summary() const {
+  const PublisherStats stats = publisher_.Stats();
+  const absl::MutexLock lock(&mutex_);
+  return {stats.published_messages, bytes_, stats.failed_messages, first_sequence_, last_sequence_};
+}
+
+absl::Status PublishJob::Reason(const absl::Status& refused) const {
+  if (refused.ok()) return refused;
+  if (failed_.load(std::memory_order_relaxed)) return FirstFailure();
+  return interrupt_.interrupted() ? absl::CancelledError("interrupted") : refused;
+}
+
+absl::Status PublishJob::FirstFailure() const {
+  const absl::MutexLock lock(&mutex_);
+  return failure_;
+}
+
+}  // namespace estiba::cli
