@@ -58,6 +58,7 @@ void AddEverything(CLI::App& app, Context& context) {
   AddTop(app, context);
   AddConnections(app, context);
   AddHealth(app, context);
+  AddBench(app, context);
   AddCompletion(app, context);
   LetOptionsFallThrough(app);
 }
