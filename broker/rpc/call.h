@@ -66,6 +66,9 @@ class Call final : public boost::intrusive_ref_counter<Call> {
   static void Await(grpc::AsyncGenericService& service, grpc::ServerCompletionQueue& queue,
                     Acceptor& acceptor);
 
+  // The completion queue has delivered `tag`, one of ours.
+  static void Complete(void* tag, bool ok);
+
   void Read();
   void Write(const grpc::ByteBuffer& message);
   // With RESOURCE_EXHAUSTED, retry_after_ms > 0 goes along as google.rpc.RetryInfo.
@@ -89,11 +92,8 @@ class Call final : public boost::intrusive_ref_counter<Call> {
     Call* call;
     void (Call::*done)(bool ok);
   };
-  friend class Server;
-
   Call(grpc::AsyncGenericService& service, grpc::ServerCompletionQueue& queue, Acceptor& acceptor);
 
-  static void Complete(void* tag, bool ok);
   // A tag for an operation, which holds this call.
   void* Begin(Operation& operation);
   // The same for those that end in the handler, which they hold too.

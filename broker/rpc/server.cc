@@ -3,13 +3,21 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <atomic>
 #include <chrono>
+#include <thread>
 #include <utility>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "broker/engine/limits.h"
+#include "broker/rpc/call.h"
+#include "broker/rpc/context.h"
 #include "broker/rpc/router.h"
 #include "broker/rpc/status.h"
+#include "broker/rpc/stream_table.h"
 
 namespace estiba {
 namespace {
@@ -19,6 +27,7 @@ constexpr int kAwaited = 16;
 // Lets a batch travel in one HTTP/2 frame, and arrive in few pieces of memory.
 constexpr int kHttp2FrameBytes = 1 << 20;
 constexpr int kReadChunkBytes = 64 << 10;
+constexpr absl::Duration kAgeGrace = absl::Seconds(10);
 // How long calls may take to be let go of after their streams have ended.
 constexpr absl::Duration kLastCalls = absl::Seconds(5);
 
@@ -29,15 +38,40 @@ int Millis(absl::Duration d) {
 
 }  // namespace
 
-Server::Server(const ServerOptions& options, Broker& broker, Executor& executor, const Clock& clock,
-               Health& health, const Reflection& reflection)
-    : options_(options),
-      streams_(options.max_streams),
-      context_{broker, executor, clock, streams_, health, reflection, clock.SteadyMillis()} {}
+class Server::Impl final : public Call::Acceptor {
+ public:
+  Impl(const ServerOptions& options, Broker& broker, Executor& executor, const Clock& clock,
+       Health& health, const Reflection& reflection)
+      : options_(options),
+        streams_(options.max_streams),
+        context_{broker, executor, clock, streams_, health, reflection, clock.SteadyMillis()} {}
 
-Server::~Server() { Shutdown(absl::ZeroDuration()); }
+  absl::Status Start();
+  int port() const { return port_; }
+  void StopTaking() { context_.draining.store(true, std::memory_order_relaxed); }
+  bool Shutdown(absl::Duration patience);
 
-absl::Status Server::Start() {
+  CallHandlerPtr Accept(const CallPtr& call) override { return Route(context_, call); }
+  bool Accepting() const override { return accepting_.load(std::memory_order_relaxed); }
+  void Count(int difference) override;
+
+ private:
+  static void Serve(grpc::ServerCompletionQueue& queue);
+
+  const ServerOptions options_;
+  StreamTable streams_;
+  RpcContext context_;
+  grpc::AsyncGenericService service_;
+  std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues_;
+  std::unique_ptr<grpc::Server> server_;
+  std::vector<std::thread> threads_;
+  int port_ = 0;
+  std::atomic<bool> accepting_{true};
+  absl::Mutex mutex_;
+  int calls_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+absl::Status Server::Impl::Start() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options_.listen_target, grpc::InsecureServerCredentials(), &port_);
   builder.RegisterAsyncGenericService(&service_);
@@ -56,6 +90,8 @@ absl::Status Server::Start() {
   }
   if (options_.max_connection_age < absl::InfiniteDuration()) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Millis(options_.max_connection_age));
+    // Streams are long-lived: after this they are cut, and reconnect.
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Millis(kAgeGrace));
   }
   for (uint32_t i = 0; i < options_.threads; ++i) queues_.push_back(builder.AddCompletionQueue());
   server_ = builder.BuildAndStart();
@@ -72,20 +108,18 @@ absl::Status Server::Start() {
   return absl::OkStatus();
 }
 
-CallHandlerPtr Server::Accept(const CallPtr& call) { return estiba::Route(context_, call); }
-
-void Server::Serve(grpc::ServerCompletionQueue& queue) {
+void Server::Impl::Serve(grpc::ServerCompletionQueue& queue) {
   void* tag = nullptr;
   bool ok = false;
   while (queue.Next(&tag, &ok)) Call::Complete(tag, ok);
 }
 
-void Server::Count(int difference) {
+void Server::Impl::Count(int difference) {
   absl::MutexLock lock(&mutex_);
   calls_ += difference;
 }
 
-bool Server::Shutdown(absl::Duration patience) {
+bool Server::Impl::Shutdown(absl::Duration patience) {
   if (server_ == nullptr) return true;
   StopTaking();
   accepting_.store(false, std::memory_order_relaxed);
@@ -106,5 +140,19 @@ bool Server::Shutdown(absl::Duration patience) {
   server_ = nullptr;
   return true;
 }
+
+Server::Server(const ServerOptions& options, Broker& broker, Executor& executor, const Clock& clock,
+               Health& health, const Reflection& reflection)
+    : impl_(std::make_unique<Impl>(options, broker, executor, clock, health, reflection)) {}
+
+Server::~Server() { impl_->Shutdown(absl::ZeroDuration()); }
+
+absl::Status Server::Start() { return impl_->Start(); }
+
+int Server::port() const { return impl_->port(); }
+
+void Server::StopTaking() { impl_->StopTaking(); }
+
+bool Server::Shutdown(absl::Duration patience) { return impl_->Shutdown(patience); }
 
 }  // namespace estiba

@@ -1,7 +1,7 @@
 #include "broker/rpc/stream_table.h"
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "broker/rpc/call.h"
 
 namespace estiba {
 namespace {

@@ -10,9 +10,11 @@
 #include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "broker/rpc/call.h"
 
 namespace estiba {
+
+class Call;
+class CallHandler;
 
 // An open Publish or Subscribe stream, as Admin.ListConnections shows it.
 struct StreamInfo {

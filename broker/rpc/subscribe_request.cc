@@ -155,6 +155,7 @@ absl::StatusOr<SubscribeRequestView> ParseSubscribeRequest(grpc::ByteBuffer* byt
     mode = out.start.options.ack_mode;
   }
   if (absl::Status s = ReadUpdate(in, mode, &out.update); !s.ok()) return s;
+  out.stop = in.stop();
   return out;
 }
 

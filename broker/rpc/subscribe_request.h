@@ -23,6 +23,7 @@ struct SubscribeRequestView {
   bool has_start = false;
   SubscribeStart start;
   ConsumerUpdate update;
+  bool stop = false;
 };
 
 // Decodes and checks a request. `first`: whether it opens the stream, and so must carry `start`;

@@ -77,6 +77,7 @@ void SubscribeStream::OnRead(grpc::ByteBuffer* message) {
         ParseSubscribeRequest(message, /*first=*/false, sink->mode);
     if (!request.ok()) return End(request.status());
     sink->Update(std::move(request->update));
+    if (request->stop) return sink->End(absl::OkStatus());
   }
   call_->Read();
 }
@@ -98,6 +99,7 @@ absl::Status SubscribeStream::Start(grpc::ByteBuffer* message) {
   }
   sink->Add();
   sink->Update(std::move(request->update));
+  if (request->stop) sink->End(absl::OkStatus());
   return absl::OkStatus();
 }
 
