@@ -15,6 +15,8 @@ namespace {
 constexpr int64_t kRetryAfterMs = 100;
 // What a topic remembers of its producers takes at most this part of its limit.
 constexpr uint64_t kProducerShare = 8;
+// A batch that takes more than the limit without this part of it is not waited with.
+constexpr uint64_t kBlockReserve = 4;
 
 // What a subscription that asks for sequences from..kept-1 does not get but `again`.
 std::vector<Gap> NotKept(uint64_t from, uint64_t kept, const IntervalMap<Redelivery>& again) {
@@ -86,14 +88,15 @@ bool Topic::TryTake(PublishCommand* command) {
     PokeSubscriptions();
   }
   if (log_.Reclaim() && TryAppend(command)) return true;
-  const uint64_t least =
-      Segment::CapacityFor(command->bytes) + 2 * sizeof(Segment) + producers_charge_.bytes();
-  const bool never_fits = Limit() != 0 && least > Limit();
+  // What waits has to fit one day, beside all the bookkeeping there may be.
+  const bool block = config_.full_policy == FullPolicy::kBlock;
+  const uint64_t most = block ? Limit() - Limit() / kBlockReserve : Limit();
+  const bool never_fits = Limit() != 0 && Segment::CapacityFor(command->bytes) > most;
   if (config_.full_policy == FullPolicy::kReject || never_fits) {
     AnswerFull(command);
     return true;
   }
-  if (config_.full_policy == FullPolicy::kBlock) return false;
+  if (block) return false;
   while (AllFollowed()) {
     if (log_.Reclaim() && TryAppend(command)) return true;
     if (!TryDropOldest()) {
@@ -165,8 +168,8 @@ void Topic::AnswerFull(PublishCommand* command) {
   Answer(command,
          absl::ResourceExhaustedError(absl::StrCat(
              own_full ? "the budget of topic \"" : "the broker's memory budget, for topic \"",
-             name_, "\", is full: ", full.UsedApprox(), " of ", full.limit(),
-             " bytes are held; consume messages, or try again later")));
+             name_, "\", has no room for ", command->bytes, " bytes: ", full.UsedApprox(), " of ",
+             full.limit(), " are held; consume messages, or try again later")));
 }
 
 void Topic::RetryWaiting() {
@@ -231,11 +234,14 @@ void Topic::HandleAttach(const SubscriptionPtr& subscription, const StartPositio
   }
   const uint64_t kept = std::max(log_.begin_sequence(), trim_to());
   Attachment attachment;
-  const auto take = [&](Redelivery&& r) { attachment.again.Insert(std::move(r)); };
+  const auto take = [&](Redelivery&& r) {
+    r.attempt = 1;  // for this subscription
+    attachment.again.Insert(std::move(r));
+  };
   switch (start.kind) {
     case StartPosition::Kind::kEarliest:
       attachment.place = log_.At(EarliestUnconsumed());
-      attachment.again = std::exchange(left_behind_, {});
+      left_behind_.Carve(1, std::numeric_limits<uint64_t>::max(), take);
       break;
     case StartPosition::Kind::kLatest:
       attachment.place = log_.At(log_.end_sequence());

@@ -1,0 +1,148 @@
+#include "tests/engine/simulation/model.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace estiba::testing {
+
+void SubscriptionModel::Fail(uint64_t sequence, const std::string& what) const {
+  fail_(absl::StrCat("message ", sequence, ": ", what));
+}
+
+void SubscriptionModel::Delivered(const void* consumer, AckMode mode, const Stream::Frame& frame,
+                                  int64_t deadline_ms, int64_t now_ms) {
+  for (size_t i = 0; i < frame.bodies.size(); ++i) {
+    const uint64_t sequence = frame.first + i;
+    const auto [published, unknown] = topic_.bodies.emplace(sequence, frame.bodies[i]);
+    if (published->second != frame.bodies[i])
+      Fail(sequence, "delivered bytes are not those published");
+    if (sequence < begin_) Fail(sequence, "delivered, from before the subscription's start");
+    Message& m = messages_[sequence];
+    if (m.consumed && !mixed) Fail(sequence, "delivered after it was consumed");
+    if (m.lost) Fail(sequence, "delivered after it was declared lost");
+    if (m.consumer != nullptr && (m.automatic || now_ms < m.lease_until_ms)) {
+      Fail(sequence,
+           m.automatic ? "delivered twice at a time" : "delivered inside its ack deadline");
+    }
+    if (m.attempt == 0) {
+      if (frame.attempt != 1)
+        Fail(sequence, absl::StrCat("first delivery is attempt ", frame.attempt));
+      if (sequence <= highest_new_) Fail(sequence, "new, and comes after a later one");
+      highest_new_ = sequence;
+    } else if (!mixed && frame.attempt != m.attempt + (m.same_attempt ? 0 : 1)) {
+      Fail(sequence, absl::StrCat("attempt ", frame.attempt, " after attempt ", m.attempt));
+    }
+    m.attempt = frame.attempt;
+    m.same_attempt = false;
+    m.consumer = consumer;
+    m.automatic = mode == AckMode::kAuto;
+    m.lease_until_ms = now_ms + deadline_ms;
+  }
+}
+
+void SubscriptionModel::Continue() {
+  for (auto& [sequence, m] : messages_) {
+    m.attempt = 0;
+    m.consumer = nullptr;
+    m.same_attempt = false;
+  }
+  highest_new_ = 0;
+}
+
+void SubscriptionModel::Told(const Gap& gap) {
+  if (!topic_.may_give_up && !(gap.reason == GapReason::kNotKept && allow_gaps_not_kept)) {
+    Fail(gap.first, "declared lost, where nothing may be given up");
+  }
+  for (uint64_t sequence = gap.first; sequence <= gap.last; ++sequence) {
+    Message& m = messages_[sequence];
+    // Consumed as well is fine: it may have been given up before its ack came.
+    m.lost = true;
+  }
+}
+
+void SubscriptionModel::Accepted(const void* consumer) {
+  for (auto& [sequence, m] : messages_) {
+    if (m.consumer != consumer || !m.automatic) continue;
+    m.consumed = true;
+    m.consumer = nullptr;
+  }
+}
+
+void SubscriptionModel::Refused(const void* consumer) {
+  for (auto& [sequence, m] : messages_) {
+    if (m.consumer != consumer || !m.automatic) continue;
+    m.same_attempt = true;
+    m.consumer = nullptr;
+  }
+}
+
+void SubscriptionModel::Acked(uint64_t first, uint64_t last) {
+  const auto end = messages_.upper_bound(last);
+  for (auto it = messages_.lower_bound(first); it != end; ++it) {
+    Message& m = it->second;
+    if (m.attempt == 0 || m.automatic) continue;
+    m.ack_handed_over = true;
+    m.consumer = nullptr;
+  }
+}
+
+void SubscriptionModel::Nacked(const void* consumer, uint64_t first, uint64_t last) {
+  const auto end = messages_.upper_bound(last);
+  for (auto it = messages_.lower_bound(first); it != end; ++it) {
+    if (it->second.consumer == consumer && !it->second.automatic) it->second.consumer = nullptr;
+  }
+}
+
+void SubscriptionModel::ExtendedAndSettled(const void* consumer, uint64_t first, uint64_t last,
+                                           int64_t now_ms, int64_t until_ms) {
+  const auto end = messages_.upper_bound(last);
+  for (auto it = messages_.lower_bound(first); it != end; ++it) {
+    Message& m = it->second;
+    if (m.consumer == consumer && !m.automatic && now_ms < m.lease_until_ms)
+      m.lease_until_ms = until_ms;
+  }
+}
+
+void SubscriptionModel::Gone(const void* consumer) {
+  for (auto& [sequence, m] : messages_) {
+    if (m.consumer == consumer && !m.automatic) m.consumer = nullptr;
+  }
+}
+
+void SubscriptionModel::Settled() {
+  for (auto& [sequence, m] : messages_) {
+    if (!m.ack_handed_over) continue;
+    m.ack_handed_over = false;
+    m.consumed = true;
+    m.consumer = nullptr;
+  }
+}
+
+uint64_t SubscriptionModel::HeldBy(const void* consumer, int64_t now_ms) const {
+  return static_cast<uint64_t>(std::count_if(messages_.begin(), messages_.end(), [&](auto& entry) {
+    return entry.second.consumer == consumer && !entry.second.automatic &&
+           now_ms < entry.second.lease_until_ms;
+  }));
+}
+
+std::vector<uint64_t> SubscriptionModel::LeasedTo(const void* consumer) const {
+  std::vector<uint64_t> sequences;
+  for (const auto& [sequence, m] : messages_) {
+    if (m.consumer == consumer && !m.automatic) sequences.push_back(sequence);
+  }
+  return sequences;
+}
+
+void SubscriptionModel::CheckComplete(uint64_t end) const {
+  if (begin_ == 0) return;
+  for (uint64_t sequence = owed_; sequence < end; ++sequence) {
+    const auto it = messages_.find(sequence);
+    if (it == messages_.end()) return Fail(sequence, "never delivered, and not declared lost");
+    if (!it->second.consumed && !it->second.lost) {
+      return Fail(sequence, "neither consumed nor declared lost");
+    }
+  }
+}
+
+}  // namespace estiba::testing

@@ -1,0 +1,97 @@
+// What the outside may expect of a subscription, message by message, kept beside the real one.
+#ifndef TESTS_ENGINE_SIMULATION_MODEL_H_
+#define TESTS_ENGINE_SIMULATION_MODEL_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/engine/simulation/outside.h"
+
+namespace estiba::testing {
+
+// The messages of a topic as they were published, by sequence.
+struct TopicModel {
+  std::map<uint64_t, std::string> bodies;
+  // Whether messages may be given up: retention, or DROP_OLDEST.
+  bool may_give_up = false;
+};
+
+// One subscription; or, with `ends` carried over, several private ones after each other, of which
+// each takes over what the last one left.
+//
+// Knows only what the outside can know. An ack counts as soon as the engine has nothing left to do
+// (Settled); before that both outcomes are fine.
+class SubscriptionModel {
+ public:
+  SubscriptionModel(TopicModel& topic, std::function<void(std::string)> fail)
+      : topic_(topic), fail_(std::move(fail)) {}
+
+  // `from`: the first sequence that it may get; `owed`: the first of those that it gets all of. In
+  // between lies what another has left behind, with holes.
+  void Begin(uint64_t from, uint64_t owed) {
+    begin_ = from;
+    owed_ = owed;
+  }
+  bool begun() const { return begin_ != 0; }
+
+  // The next of several private ones begins, after the last has ended.
+  void Continue();
+
+  void Delivered(const void* consumer, AckMode mode, const Stream::Frame& frame,
+                 int64_t deadline_ms, int64_t now_ms);
+  void Told(const Gap& gap);
+  // An automatic send was accepted.
+  void Accepted(const void* consumer);
+  // It never was, and goes out again as the same attempt.
+  void Refused(const void* consumer);
+  // Acks, nacks and extensions that have been handed over.
+  void Acked(uint64_t first, uint64_t last);
+  void Nacked(const void* consumer, uint64_t first, uint64_t last);
+  void ExtendedAndSettled(const void* consumer, uint64_t first, uint64_t last, int64_t now_ms,
+                          int64_t until_ms);
+  void Gone(const void* consumer);
+  // Everything handed over has taken effect.
+  void Settled();
+
+  // What a consumer holds, by leases that cannot have ended.
+  uint64_t HeldBy(const void* consumer, int64_t now_ms) const;
+  std::vector<uint64_t> LeasedTo(const void* consumer) const;
+
+  // At the end: everything owed was consumed or declared lost.
+  void CheckComplete(uint64_t end) const;
+
+  // Several ack modes in one subscription: what an automatic consumer is being sent while it is
+  // acked by another may come again.
+  bool mixed = false;
+  bool allow_gaps_not_kept = false;
+
+ private:
+  struct Message {
+    uint32_t attempt = 0;
+    const void* consumer = nullptr;  // has a lease, or is being sent it
+    bool automatic = false;
+    int64_t lease_until_ms = 0;
+    bool same_attempt = false;  // the next attempt has the number of the last
+    bool ack_handed_over = false;
+    bool consumed = false;
+    bool lost = false;
+  };
+
+  void Fail(uint64_t sequence, const std::string& what) const;
+
+  TopicModel& topic_;
+  std::function<void(std::string)> fail_;
+  std::map<uint64_t, Message> messages_;
+  uint64_t begin_ = 0;
+  uint64_t owed_ = 0;
+  uint64_t highest_new_ = 0;
+};
+
+}  // namespace estiba::testing
+
+#endif  // TESTS_ENGINE_SIMULATION_MODEL_H_

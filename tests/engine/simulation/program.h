@@ -1,0 +1,131 @@
+// A random program of everything the outside can do to a broker, and the invariants after each of
+// its steps.
+#ifndef TESTS_ENGINE_SIMULATION_PROGRAM_H_
+#define TESTS_ENGINE_SIMULATION_PROGRAM_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "broker/engine/broker.h"
+#include "tests/engine/simulation/model.h"
+#include "tests/engine/simulation/outside.h"
+#include "tests/engine/simulation/world.h"
+
+namespace estiba::testing {
+
+// Runs itself in Run: the same seed, the same program, the same outcome.
+class Program {
+ public:
+  Program(uint64_t seed, bool trace);
+  ~Program();
+
+  // Empty: all invariants held. Otherwise what did not, and at which step.
+  std::string Run(int steps);
+
+ private:
+  struct Publisher {
+    std::string name;  // empty: no producer
+    uint64_t next_batch = 1;
+    uint64_t last_taken = 0;
+  };
+  struct SimTopic {
+    std::string name;
+    TopicPtr topic;
+    TopicConfig config;
+    TopicModel model;
+    bool deleted = false;
+    // Private subscriptions come one after the other, and each takes over from the last.
+    bool chain = false;
+    bool had_subscription = false;
+    std::deque<Publisher> publishers;
+    std::deque<std::shared_ptr<Batch>> batches;  // in the order handed over
+    size_t first_unanswered = 0;
+    uint64_t next_sequence = 1;
+    std::map<std::string, std::pair<uint64_t, uint32_t>> taken;  // producer/batch to answer
+  };
+  struct SimSubscription;
+  struct SimConsumer {
+    StreamPtr stream;
+    SimSubscription* subscription = nullptr;
+    AckMode mode = AckMode::kExplicit;
+    int64_t deadline_ms = 0;
+    uint64_t max_messages = 0;
+    uint64_t returned_messages = 0;
+    uint64_t accepted_messages = 0;
+    bool removed = false;  // Remove has been called, or it was ended
+    bool remove_settled = false;
+    bool prompt = false;   // accepts at once
+    bool healthy = false;  // of the last phase: acks everything
+  };
+  enum class Modes { kExplicit, kAuto, kMixed };
+  struct SimSubscription {
+    std::string name;
+    SimTopic* topic = nullptr;
+    SubscriptionPtr subscription;
+    std::shared_ptr<SubscriptionModel> model;
+    Modes modes = Modes::kExplicit;
+    bool ended = false;
+    bool first_of_topic = false;  // gets everything from the beginning
+    std::vector<std::unique_ptr<SimConsumer>> consumers;
+  };
+
+  uint64_t Below(uint64_t limit) { return random_() % limit; }
+  bool OneIn(uint64_t n) { return Below(n) == 0; }
+  template <typename T>
+  T* Pick(std::vector<std::unique_ptr<T>>& from) {
+    return from.empty() ? nullptr : from[Below(from.size())].get();
+  }
+  void Fail(const std::string& what);
+  void Trace(const std::string& what);
+
+  void Step();
+  void Settle();
+  void Check();
+
+  void MakeTopic();
+  void DeleteTopic();
+  void Publish();
+  void Abandon();
+  void Subscribe();
+  void AddConsumer(SimSubscription& s, bool healthy);
+  void DeleteSubscription();
+  void AcceptSend();
+  void Update();
+  void ChangeCredit();
+  void Crash();
+  void Advance();
+
+  void Accept(SimConsumer& c, bool ok);
+  void Remove(SimConsumer& c);
+  void End(SimSubscription& s);
+  SimConsumer* PickConsumer();
+  void OnAnswer(SimTopic& topic, Publisher& publisher, Batch& batch);
+  bool Live(const SimTopic& topic) const;  // has a subscription that has not ended
+  void OnDelivery(SimConsumer& c, const Delivery& delivery, const Stream::Frame& frame);
+
+  // Consumes everything, looks that nothing is missing, deletes everything, looks that nothing is
+  // left.
+  void Finish();
+  void AckAll(SimConsumer& c);
+
+  const bool trace_;
+  std::mt19937_64 random_;
+  World world_;
+  std::unique_ptr<Broker> broker_;
+  std::shared_ptr<Memory> memory_;
+  uint64_t limit_ = 0;
+  std::vector<std::unique_ptr<SimTopic>> topics_;
+  std::vector<std::unique_ptr<SimSubscription>> subscriptions_;
+  uint64_t names_ = 0;
+  int step_ = 0;
+  std::string failure_;
+};
+
+}  // namespace estiba::testing
+
+#endif  // TESTS_ENGINE_SIMULATION_PROGRAM_H_
