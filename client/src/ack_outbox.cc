@@ -53,7 +53,7 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
   std::string request;
   acked_messages = Move(acks_, kAck, request);
   Move(nacks_, kNack, request);
-  if (extensions_.empty() && !credit_ && return_messages_ == 0 && return_bytes_ == 0) {
+  if (!stop_ && extensions_.empty() && !credit_ && return_messages_ == 0 && return_bytes_ == 0) {
     return request;
   }
 
@@ -80,6 +80,10 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
     return_messages_ -= messages;
     return_bytes_ = 0;
   }
+  if (stop_ && acks_.empty() && nacks_.empty() && extensions_.empty() && return_messages_ == 0) {
+    rest.set_stop(true);
+    stop_ = false;
+  }
   rest.AppendToString(&request);
   return request;
 }
@@ -92,6 +96,7 @@ void AckOutbox::OnStreamEnd(bool keep_acks) {
   extensions_.clear();
   credit_.reset();
   return_messages_ = return_bytes_ = 0;
+  stop_ = false;
 }
 
 }  // namespace estiba::internal

@@ -1,4 +1,5 @@
-// What a consumer has to say to the broker and has not sent yet: acks, nacks, extensions, credit.
+// What a consumer has to say to the broker and has not sent yet: acks, nacks, extensions, credit,
+// the wish to stop.
 //
 // Owner: one SubscriberImpl, under its lock; not thread-safe. It grows with what is outstanding on
 // the stream at most (acks of neighbours become one range).
@@ -31,16 +32,19 @@ class AckOutbox {
     return_bytes_ += bytes;
   }
 
+  // The consumer asks for an orderly end, after everything else that is here.
+  void Stop() { stop_ = true; }
+
   bool empty() const {
-    return acks_.empty() && nacks_.empty() && extensions_.empty() && !credit_ &&
+    return !stop_ && acks_.empty() && nacks_.empty() && extensions_.empty() && !credit_ &&
            return_messages_ == 0 && return_bytes_ == 0;
   }
 
   // The next SubscribeRequest, encoded, and how many acked messages it holds. Only if not empty.
   std::string Take(uint64_t& acked_messages);
 
-  // The stream has ended: credit belongs to it, and so do extensions. Acks and nacks stay if
-  // `keep_acks`.
+  // The stream has ended: credit belongs to it, and so do extensions and Stop. Acks and nacks stay
+  // if `keep_acks`.
   void OnStreamEnd(bool keep_acks);
 
  private:
@@ -60,6 +64,7 @@ class AckOutbox {
   std::optional<Credit> credit_;
   uint64_t return_messages_ = 0;
   uint64_t return_bytes_ = 0;
+  bool stop_ = false;
 };
 
 }  // namespace estiba::internal

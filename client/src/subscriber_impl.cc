@@ -14,8 +14,8 @@ namespace estiba::internal {
 namespace {
 
 constexpr char kSubscribeMethod[] = "/estiba.v1.Broker/Subscribe";
-// How long Stop tries to get acks out.
-constexpr absl::Duration kStopPatience = absl::Seconds(1);
+// How long Stop waits for the stream to end in order.
+constexpr absl::Duration kStopPatience = absl::Seconds(2);
 
 }  // namespace
 
@@ -101,10 +101,9 @@ void SubscriberImpl::SendNextAndUnlock() {
     uint64_t acked = 0;
     request = grpc::Slice(outbox_.Take(acked));
     stats_.acked_messages += acked;
-    acks_sent_ = acks_sent_ || explicit_acks();
     writing_ = true;
     stream = stream_;
-  } else if (outbox_written()) {
+  } else if (!writing_) {
     changed_.SignalAll();
   }
   mutex_.Unlock();
@@ -115,8 +114,11 @@ void SubscriberImpl::OnRead(grpc::ByteBuffer& message) {
   std::shared_ptr<Stream> stream;
   {
     absl::MutexLock lock(&mutex_);
-    if (state_ != State::kRunning) return;
     stream = stream_;
+  }
+  if (discard_.load(std::memory_order_relaxed)) {
+    stream->Read();  // on to the end
+    return;
   }
   // What was pulled is kept by its reader, so a queue needs a new one for each frame.
   if (mode_ == Mode::kPull || !frame_) frame_ = std::make_shared<FrameBuffer>();
@@ -147,7 +149,11 @@ void SubscriberImpl::OnEnd(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   stream_.reset();
   if (state_ == State::kStopping) {
-    End(absl::OkStatus());
+    if (timer_set_) {
+      timer_.Cancel();  // and it ends there
+    } else {
+      End(absl::OkStatus());
+    }
   } else if (again) {
     ++stats_.reconnects;
     timer_set_ = true;
@@ -162,6 +168,8 @@ void SubscriberImpl::OnTimer() {
   timer_set_ = false;
   if (state_ == State::kRunning) {
     OpenStream();
+  } else if (stream_ != nullptr) {
+    stream_->Cancel();  // it did not end in time
   } else {
     End(absl::OkStatus());
   }
@@ -186,7 +194,7 @@ bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
     Count(*frame);
     if (mode_ == Mode::kPull && messages > 0) {
       queue_.Push(frame);
-      read_on = queue_.bytes() < options_.buffer_bytes;
+      read_on = queue_.bytes() < options_.buffer_bytes || state_ == State::kStopping;
       reading_paused_ = !read_on;
       arrived_.SignalAll();
     }
@@ -211,7 +219,7 @@ void SubscriberImpl::Deliver(const FrameBuffer& frame) {
   }
   for (const MessageView& message : frame.messages()) {
     on_message_(message);
-    if (stopping_.load(std::memory_order_relaxed)) return;
+    if (discard_.load(std::memory_order_relaxed)) return;
   }
 }
 
@@ -255,7 +263,7 @@ absl::Status SubscriberImpl::Await(absl::Time deadline) {
     OpenStream();
   }
   while (queue_.empty()) {
-    if (state_ == State::kStopping || (state_ == State::kEnded && final_status_.ok())) {
+    if (state_ == State::kEnded && final_status_.ok()) {
       return absl::CancelledError("the subscriber was stopped");
     }
     if (state_ == State::kEnded) return final_status_;
@@ -263,8 +271,7 @@ absl::Status SubscriberImpl::Await(absl::Time deadline) {
     if (connection_->OnOwnThread()) {
       return absl::FailedPreconditionError("Next would wait for the thread it is called on");
     }
-    if (arrived_.WaitWithDeadline(&mutex_, deadline) && queue_.empty() &&
-        state_ == State::kRunning) {
+    if (arrived_.WaitWithDeadline(&mutex_, deadline) && queue_.empty() && state_ != State::kEnded) {
       return absl::DeadlineExceededError("no message came in time");
     }
   }
@@ -338,33 +345,31 @@ absl::Status SubscriberImpl::FlushAcks(absl::Time deadline) {
 
 void SubscriberImpl::Stop() {
   const bool may_wait = !connection_->OnOwnThread();
-  std::shared_ptr<Stream> stream;
-  bool settle_acks = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (state_ == State::kIdle) End(absl::OkStatus());
-    if (state_ == State::kRunning) {
-      const absl::Time patience = absl::Now() + kStopPatience;
-      state_ = State::kStopping;
-      stopping_.store(true, std::memory_order_relaxed);
-      arrived_.SignalAll();
-      while (may_wait && !outbox_written() && !changed_.WaitWithDeadline(&mutex_, patience)) {
-      }
-      settle_acks = may_wait && acks_sent_ && stream_open_;
-      stream = stream_;
-      if (timer_set_) timer_.Cancel();
+  const bool named = !options_.subscription.empty();
+  mutex_.Lock();
+  if (state_ == State::kIdle) End(absl::OkStatus());
+  std::shared_ptr<Stream> cancel;
+  std::shared_ptr<Stream> read;
+  if (state_ == State::kRunning) {
+    state_ = State::kStopping;
+    // What is on its way to a named subscription with automatic acks counts as consumed, so it is
+    // still handed on; with explicit acks it goes to others, and of a private one nothing is left.
+    discard_.store(!(named && !explicit_acks() && may_wait), std::memory_order_relaxed);
+    if (explicit_acks()) queue_.Clear();
+    if (timer_set_) {
+      timer_.Cancel();
+    } else if (stream_open_ && (named || explicit_acks())) {
+      outbox_.Stop();
+      timer_set_ = true;
+      timer_.Set(absl::Now() + kStopPatience);
+      if (std::exchange(reading_paused_, false)) read = stream_;
+    } else {
+      cancel = stream_;
     }
   }
-  if (settle_acks) {
-    // Cancelling overtakes what the broker has not read. An answer to a call made after the acks
-    // were written shows that they have arrived.
-    grpc::ByteBuffer response;
-    connection_
-        ->Unary("/grpc.health.v1.Health/Check", grpc::ByteBuffer(nullptr, 0), response,
-                absl::Now() + kStopPatience)
-        .IgnoreError();
-  }
-  if (stream) stream->Cancel();
+  SendNextAndUnlock();
+  if (read) read->Read();
+  if (cancel) cancel->Cancel();
   if (!may_wait) return;
   absl::MutexLock lock(&mutex_);
   while (state_ != State::kEnded) changed_.Wait(&mutex_);

@@ -41,7 +41,7 @@ class SubscriberImpl final : private StreamListener {
   template <typename Change>
   void Say(Change change) ABSL_LOCKS_EXCLUDED(mutex_) {
     mutex_.Lock();
-    if (state_ != State::kEnded) change(outbox_);
+    if (state_ == State::kRunning) change(outbox_);
     SendNextAndUnlock();
   }
   bool explicit_acks() const { return options_.ack_mode == AckMode::kExplicit; }
@@ -78,10 +78,6 @@ class SubscriberImpl final : private StreamListener {
   void OpenStream() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SendNextAndUnlock() ABSL_UNLOCK_FUNCTION(mutex_);
   void End(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Whether acks given are on their way, so that Stop need not wait for them.
-  bool outbox_written() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !stream_open_ || (outbox_.empty() && !writing_);
-  }
 
   const std::shared_ptr<Connection> connection_;
   const SubscriberOptions options_;
@@ -90,8 +86,9 @@ class SubscriberImpl final : private StreamListener {
   Subscriber::FrameCallback on_frame_;
   // The frame that callbacks look into, used again for each.
   std::shared_ptr<FrameBuffer> frame_;
-  // Tells a running loop of callbacks to leave off. Only a hint: Stop waits for the stream's end.
-  std::atomic<bool> stopping_{false};
+  // Stopping, and what still comes is not handed on. (Relaxed: a loop of callbacks leaves off at
+  // some point; that none begins after Stop comes from waiting for the stream's end.)
+  std::atomic<bool> discard_{false};
 
   mutable absl::Mutex mutex_;
   absl::CondVar arrived_;  // something is queued, or the end has come
@@ -103,7 +100,6 @@ class SubscriberImpl final : private StreamListener {
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_paused_ ABSL_GUARDED_BY(mutex_) = false;
   bool failed_before_ ABSL_GUARDED_BY(mutex_) = false;
-  bool acks_sent_ ABSL_GUARDED_BY(mutex_) = false;
   // The next sequence that is new to us; 0: not known yet.
   uint64_t resume_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   Credit credit_ ABSL_GUARDED_BY(mutex_);

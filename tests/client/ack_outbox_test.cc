@@ -102,6 +102,15 @@ TEST_CASE("More than the broker takes in a list goes into the next request") {
   REQUIRE(outbox.empty());
 }
 
+TEST_CASE("The wish to stop comes after everything else, once") {
+  AckOutbox outbox;
+  for (uint64_t i = 0; i < 15'000; ++i) outbox.Ack({1 + 2 * i, 1 + 2 * i});
+  outbox.Stop();
+  REQUIRE_FALSE(Take(outbox).stop());
+  REQUIRE(Take(outbox).stop());
+  REQUIRE(outbox.empty());
+}
+
 TEST_CASE("When the stream ends, credit and extensions go with it, and acks only if they must") {
   AckOutbox outbox;
   const auto fill = [&] {
@@ -110,6 +119,7 @@ TEST_CASE("When the stream ends, credit and extensions go with it, and acks only
     outbox.Extend({3, 3}, absl::Seconds(1));
     outbox.SetCredit({10, 0});
     outbox.ReturnCredit(1, 1);
+    outbox.Stop();
   };
   fill();
   outbox.OnStreamEnd(/*keep_acks=*/false);
@@ -121,6 +131,7 @@ TEST_CASE("When the stream ends, credit and extensions go with it, and acks only
   REQUIRE(request.nack_size() == 1);
   REQUIRE(request.extend_size() == 0);
   REQUIRE_FALSE(request.has_credit());
+  REQUIRE_FALSE(request.stop());
 }
 
 }  // namespace

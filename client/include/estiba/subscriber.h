@@ -243,10 +243,11 @@ class Subscriber {
   // there are none; DEADLINE_EXCEEDED; the final status if the stream has ended.
   absl::Status FlushAcks(absl::Time deadline = absl::InfiniteFuture());
 
-  // Ends the stream: no callback begins after Stop has returned. Acks given before reach the broker
-  // first, if that takes no more than a moment (2 s at most). In a callback, Stop does not wait:
-  // the callback that calls it is the last for a message, and acks that are not on their way by
-  // then are lost. Called again, it does nothing.
+  // Ends the stream in order; no callback begins after Stop has returned. Acks given before have
+  // their effect. With automatic acks and a named subscription, what the broker had sent by then is
+  // still handed to the callback, or kept for Next; otherwise it is not. If the broker does not
+  // answer, the stream is cancelled after 2 s. In a callback, Stop does not wait, and the callback
+  // that calls it is the last for a message. Called again, it does nothing.
   void Stop();
 
   // Waits until the stream has ended for good and returns why: OK after Stop. DEADLINE_EXCEEDED: it
