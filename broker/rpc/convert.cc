@@ -21,6 +21,24 @@ absl::Status ReadMillis(absl::string_view field, const google::protobuf::Duratio
                                                  " ms"));
 }
 
+namespace {
+
+absl::Status ReadTime(absl::string_view field, const google::protobuf::Timestamp& time,
+                      StartPosition* position) {
+  // The years 1 to 9999, as google/protobuf/timestamp.proto has it.
+  constexpr int64_t kMinSeconds = -62'135'596'800;
+  constexpr int64_t kMaxSeconds = 253'402'300'799;
+  if (time.seconds() < kMinSeconds || time.seconds() > kMaxSeconds || time.nanos() < 0 ||
+      time.nanos() > 999'999'999) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ": ", time.seconds(), " s ", time.nanos(),
+                                                   " ns: is not a valid timestamp"));
+  }
+  *position = {StartPosition::Kind::kTime, 0, time.seconds() * 1000 + time.nanos() / 1'000'000};
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status ReadStartFrom(absl::string_view field, const v1::StartFrom& from,
                            StartPosition* position) {
   switch (from.from_case()) {
@@ -31,9 +49,7 @@ absl::Status ReadStartFrom(absl::string_view field, const v1::StartFrom& from,
       *position = {StartPosition::Kind::kSequence, from.sequence(), 0};
       return absl::OkStatus();
     case v1::StartFrom::kTime:
-      *position = {StartPosition::Kind::kTime, 0,
-                   from.time().seconds() * 1000 + from.time().nanos() / 1'000'000};
-      return absl::OkStatus();
+      return ReadTime(absl::StrCat(field, ".time"), from.time(), position);
     default:
       if (!v1::StartFrom::Position_IsValid(from.position())) {
         return absl::InvalidArgumentError(

@@ -75,7 +75,8 @@ void PublishStream::OnStart() {
   absl::Status status =
       context_.draining.load(std::memory_order_relaxed)
           ? ShuttingDown()
-          : context_.streams.TryAdd(*call_, this, &activity_, context_.clock.WallMillis(), &id_);
+          : context_.streams.TryAdd(DescribeStream(*call_, context_.clock.WallMillis()), this,
+                                    &activity_, &id_);
   if (!status.ok()) return End(status);
   call_->Read();
 }
@@ -142,7 +143,7 @@ TopicPtr PublishStream::Route(Batch* batch) {
   const bool same_topic = request.topic.empty() || request.topic == topic_name_;
   if (same_topic && topic_ != nullptr && !topic_->deleted()) return topic_;
   if (!request.topic.empty()) topic_name_.assign(request.topic);
-  topic_ = nullptr;
+  LeaveTopic();
   if (topic_name_.empty()) {
     return refuse(absl::InvalidArgumentError("topic: is required in the first request"));
   }
@@ -151,6 +152,14 @@ TopicPtr PublishStream::Route(Batch* batch) {
   topic_ = *std::move(topic);
   activity_.SetNames(topic_name_, "");
   return topic_;
+}
+
+void PublishStream::LeaveTopic() {
+  if (topic_ == nullptr) return;
+  // This batch counts already.
+  if (unanswered_.load(std::memory_order_relaxed) <= 1) left_topics_.clear();
+  if (topic_->config().full_policy != FullPolicy::kReject) left_topics_.insert(topic_);
+  topic_ = nullptr;
 }
 
 void PublishStream::Push(Event* event) {
@@ -195,9 +204,12 @@ void PublishStream::OnWritten(bool ok) {
 
 void PublishStream::OnClosed(bool cancelled) {
   if (id_ != 0) context_.streams.Remove(id_);
-  if (!cancelled) return;
   abandoned_.store(true, std::memory_order_relaxed);
-  if (topic_ != nullptr) topic_->DropAbandoned();
+  if (unanswered_.load(std::memory_order_relaxed) > 0) {
+    for (const TopicPtr& topic : left_topics_) topic->DropAbandoned();
+    if (topic_ != nullptr) topic_->DropAbandoned();
+  }
+  if (!cancelled) return;
   Push(new Ending(absl::CancelledError("the client went away"), /*broken=*/true));
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/container/btree_set.h"
 #include "broker/engine/topic.h"
 #include "broker/queue/mailbox.h"
 #include "broker/rpc/call.h"
@@ -45,6 +46,7 @@ class PublishStream final : public CallHandler, private Runnable {
   void Submit(grpc::ByteBuffer* message);
   // Null and batch->result set: refused before it reached a topic.
   TopicPtr Route(Batch* batch);
+  void LeaveTopic();
   void Push(Event* event);
   void RunTurn() override;
 
@@ -55,6 +57,8 @@ class PublishStream final : public CallHandler, private Runnable {
 
   // Reading side.
   TopicPtr topic_;
+  // Used before it, where batches may still wait for room.
+  absl::btree_set<TopicPtr> left_topics_;
   std::string topic_name_;
   std::string producer_;
   bool first_request_ = true;

@@ -1,5 +1,8 @@
 #include "broker/rpc/stream_table.h"
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "broker/rpc/call.h"
 
@@ -24,18 +27,26 @@ void StreamActivity::Fill(StreamInfo* info) const {
   info->subscription = subscription_;
 }
 
-absl::Status StreamTable::TryAdd(const Call& call, CallHandler* handler,
-                                 const StreamActivity* activity, int64_t now_ms, uint64_t* id) {
+StreamInfo DescribeStream(const Call& call, int64_t now_ms) {
   StreamInfo info;
   info.client_name = call.Metadata("estiba-client-name");
   info.peer = call.peer();
+  info.method = std::string(ShortMethod(call.method()));
+  info.open_time_ms = now_ms;
+  return info;
+}
+
+absl::Status StreamTable::TryAdd(StreamInfo info, CallHandler* handler,
+                                 const StreamActivity* activity, uint64_t* id) {
   if (info.client_name.empty()) info.client_name = info.peer;
   if (info.client_name.size() > kMaxClientName) {
     return absl::InvalidArgumentError(absl::StrCat("estiba-client-name: ", info.client_name.size(),
                                                    " characters: at most ", kMaxClientName));
   }
-  info.method = std::string(ShortMethod(call.method()));
-  info.open_time_ms = now_ms;
+  if (!std::all_of(info.client_name.begin(), info.client_name.end(),
+                   [](unsigned char c) { return absl::ascii_isprint(c); })) {
+    return absl::InvalidArgumentError("estiba-client-name: has only printable ASCII characters");
+  }
   absl::MutexLock lock(&mutex_);
   if (entries_.size() >= max_streams_) {
     return absl::ResourceExhaustedError(absl::StrCat("the broker has ", max_streams_,

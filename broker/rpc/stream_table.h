@@ -29,6 +29,9 @@ struct StreamInfo {
   uint64_t bytes = 0;
 };
 
+// What is known of a stream when it opens.
+StreamInfo DescribeStream(const Call& call, int64_t now_ms);
+
 // The changing part of it. The stream writes, anybody reads.
 class StreamActivity {
  public:
@@ -53,9 +56,10 @@ class StreamTable {
  public:
   explicit StreamTable(uint32_t max_streams) : max_streams_(max_streams) {}
 
-  // Gives the stream its id. `handler` and `activity` must live until Remove.
-  absl::Status TryAdd(const Call& call, CallHandler* handler, const StreamActivity* activity,
-                      int64_t now_ms, uint64_t* id);
+  // Gives the stream its id. `handler` and `activity` must live until Remove. INVALID_ARGUMENT: the
+  // client's name is none.
+  absl::Status TryAdd(StreamInfo info, CallHandler* handler, const StreamActivity* activity,
+                      uint64_t* id);
   void Remove(uint64_t id);
 
   // After an id, in the order of ids; client_name empty: all.

@@ -55,12 +55,12 @@ absl::Status AddRanges(absl::string_view field, const Ranges& ranges, const Sequ
 
 absl::Status ReadCredit(absl::string_view field, const v1::Credit& credit, CreditLimits* limits) {
   if (credit.max_messages() > kMaxCreditMessages) {
-    return Invalid(field, absl::StrCat("max_messages: ", credit.max_messages(), ": at most ",
-                                       kMaxCreditMessages));
+    return Invalid(absl::StrCat(field, ".max_messages"),
+                   absl::StrCat(credit.max_messages(), ": at most ", kMaxCreditMessages));
   }
   if (credit.max_bytes() > kMaxCreditBytes) {
-    return Invalid(field,
-                   absl::StrCat("max_bytes: ", credit.max_bytes(), ": at most ", kMaxCreditBytes));
+    return Invalid(absl::StrCat(field, ".max_bytes"),
+                   absl::StrCat(credit.max_bytes(), ": at most ", kMaxCreditBytes));
   }
   if (credit.max_messages() != 0) limits->max_messages = credit.max_messages();
   if (credit.max_bytes() != 0) limits->max_bytes = credit.max_bytes();
@@ -98,7 +98,7 @@ absl::Status ReadStart(const v1::Start& in, SubscribeStart* out) {
   if (in.credit().return_messages() != 0 || in.credit().return_bytes() != 0) {
     return Invalid("start.credit", "nothing is outstanding yet that could be returned");
   }
-  return ReadCredit("start.credit.", in.credit(), &out->options.credit);
+  return ReadCredit("start.credit", in.credit(), &out->options.credit);
 }
 
 absl::Status ReadUpdate(const v1::SubscribeRequest& in, AckMode mode, ConsumerUpdate* out) {
@@ -131,7 +131,7 @@ absl::Status ReadUpdate(const v1::SubscribeRequest& in, AckMode mode, ConsumerUp
   }
   out->return_messages = in.credit().return_messages();
   out->return_bytes = in.credit().return_bytes();
-  return ReadCredit("credit.", in.credit(), &out->credit);
+  return ReadCredit("credit", in.credit(), &out->credit);
 }
 
 }  // namespace

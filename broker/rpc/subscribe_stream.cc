@@ -51,7 +51,8 @@ void SubscribeStream::OnStart() {
   absl::Status status =
       context_.draining.load(std::memory_order_relaxed)
           ? ShuttingDown()
-          : context_.streams.TryAdd(*call_, this, &activity_, context_.clock.WallMillis(), &id_);
+          : context_.streams.TryAdd(DescribeStream(*call_, context_.clock.WallMillis()), this,
+                                    &activity_, &id_);
   if (!status.ok()) return Finish(status);
   call_->Read();
 }
@@ -60,7 +61,7 @@ void SubscribeStream::OnRead(grpc::ByteBuffer* message) {
   boost::intrusive_ptr<Sink> sink;
   {
     absl::MutexLock lock(&mutex_);
-    if (closed_) return;
+    if (closed_ || output_ == Output::kFinishing || output_ == Output::kFinished) return;
     sink = sink_;
   }
   if (message == nullptr) {
@@ -92,10 +93,17 @@ absl::Status SubscribeStream::Start(grpc::ByteBuffer* message) {
       context_.broker.UseSubscription(start.subscription, start.topic, start.from);
   if (!subscription.ok()) return subscription.status();
   boost::intrusive_ptr<Sink> sink(new Sink(this, *std::move(subscription), start.options));
+  bool ended = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (output_ != Output::kIdle) return absl::OkStatus();  // ended meanwhile
-    sink_ = sink;
+    ended = output_ != Output::kIdle;
+    if (!ended) sink_ = sink;
+  }
+  if (ended) {
+    // A private subscription ends with its last consumer, and so needs one that has been there.
+    sink->Remove();
+    sink->Add();
+    return absl::OkStatus();
   }
   sink->Add();
   sink->Update(std::move(request->update));
