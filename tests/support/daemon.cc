@@ -17,7 +17,7 @@ constexpr std::string_view kReady = "Server started, listening on ";
 
 std::vector<std::string> CommandLine(std::vector<std::string> flags) {
   std::vector<std::string> args = {BuiltProgram("estibad"), "--listen-address=127.0.0.1",
-                                   "--port=0"};
+                                   "--port=0", "--log-format=text"};
   for (std::string& flag : flags) args.push_back(std::move(flag));
   return args;
 }
@@ -27,11 +27,7 @@ int ReadyPort(const Process& process) {
   for (const std::string& text : {process.stderr_text(), process.stdout_text()}) {
     const size_t at = text.find(kReady);
     if (at == std::string::npos || text.find('\n', at) == std::string::npos) continue;
-    // Leading text such as "127.0.0.1:" is passed over: the port is the last number of the line.
-    const std::string line = text.substr(at, text.find('\n', at) - at);
-    const size_t end = line.find_last_of("0123456789");
-    const size_t begin = line.find_last_not_of("0123456789", end) + 1;
-    return std::atoi(line.substr(begin, end - begin + 1).c_str());
+    return std::atoi(text.c_str() + at + kReady.size());
   }
   return 0;
 }
