@@ -1,5 +1,6 @@
 #include "tests/client/cutting_proxy.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/io_context.hpp>
@@ -80,17 +81,17 @@ class CuttingProxy::Impl {
     pair->client.async_read_some(asio::buffer(pair->up), [=, this](error_code error, size_t size) {
       if (error) return Drop(pair);
       size_t passed = size;
+      bool cut = false;
       if (allowance_) {
         passed = std::min(size, *allowance_);
         *allowance_ -= passed;
+        cut = *allowance_ == 0;
+        if (cut) allowance_.reset();
       }
       asio::async_write(pair->broker, asio::buffer(pair->up, passed),
                         [=, this](error_code failed, size_t) {
                           if (failed) return Drop(pair);
-                          if (allowance_ && *allowance_ == 0) {
-                            allowance_.reset();
-                            return CutAll();
-                          }
+                          if (cut) return CutAll();
                           Up(pair);
                         });
     });
