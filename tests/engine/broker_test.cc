@@ -1,0 +1,167 @@
+// The registry: names, limits, creation on use, lists; and its directory.
+#include <memory>
+#include <set>
+
+#include "broker/engine/directory.h"
+#include "tests/engine/fixture.h"
+
+namespace estiba::testing {
+namespace {
+
+using Code = absl::StatusCode;
+
+const auto kAll = [](const auto&) { return true; };
+
+TEST_CASE("Directory: pages cover everything once, in the order of names") {
+  Directory<std::shared_ptr<std::string>> directory;
+  std::set<std::string> names;
+  for (int i = 0; i < 1'000; ++i) names.insert(std::to_string(i * 7919 % 100'003));
+  for (const std::string& name : names) {
+    bool made = false;
+    directory.FindOrMake(
+        name, [&] { return std::make_shared<std::string>(name); }, &made);
+    CHECK(made);
+  }
+  for (const size_t page : {1u, 7u, 1'000u, 5'000u}) {
+    Strings listed;
+    std::string after;
+    for (;;) {
+      const auto found = directory.List(after, page, kAll);
+      if (found.empty()) break;
+      for (const auto& name : found) listed.push_back(*name);
+      after = listed.back();
+    }
+    CHECK(listed == Strings(names.begin(), names.end()));
+  }
+  const auto sevens = directory.List("", 5, [](const auto& n) { return n->back() == '7'; });
+  REQUIRE(sevens.size() == 5);
+  for (const auto& name : sevens) CHECK(name->back() == '7');
+}
+
+TEST_CASE("Directory: finds, keeps what is there, removes, and lets the maker refuse") {
+  Directory<std::shared_ptr<int>> directory;
+  bool made = false;
+  const auto make = [](int n) { return [n] { return std::make_shared<int>(n); }; };
+  const auto one = directory.FindOrMake("x", make(1), &made);
+  CHECK(*directory.FindOrMake("x", make(2), &made) == 1);
+  CHECK(!made);
+  CHECK(!directory.RemoveIf("x", std::make_shared<int>(1)));
+  CHECK(directory.RemoveIf("x", one));
+  CHECK(directory.Find("x") == nullptr);
+  CHECK(directory.Remove("x") == nullptr);
+  CHECK(directory.FindOrMake(
+            "y", [] { return std::shared_ptr<int>(); }, &made) == nullptr);
+  CHECK(directory.Find("y") == nullptr);
+}
+
+TEST_CASE("Broker: creating, finding and deleting topics says what is wrong") {
+  Fixture f;
+  CHECK(f.broker->CreateTopic("t", {}).ok());
+  CHECK(f.broker->CreateTopic("t", {}).status().code() == Code::kAlreadyExists);
+  CHECK(f.broker->CreateTopic("-", {}).status().code() == Code::kInvalidArgument);
+  CHECK(f.broker->GetTopic("u").status().code() == Code::kNotFound);
+  CHECK(f.broker->DeleteTopic("u").code() == Code::kNotFound);
+  CHECK(f.broker->DeleteTopic("t").ok());
+  CHECK(f.broker->GetTopic("t").status().code() == Code::kNotFound);
+  CHECK(f.broker->CreateTopic("t", {}).ok());
+  CHECK(f.broker->Stats().topics == 1);
+}
+
+TEST_CASE("Broker: topics and subscriptions are made on use, unless that is off") {
+  Fixture f;
+  CHECK(f.broker->UseTopic("t").ok());
+  CHECK(f.broker->UseSubscription("s", "new", {}).ok());
+  CHECK(f.broker->GetTopic("new").ok());
+  CHECK(f.broker->UseTopic("not valid").status().code() == Code::kInvalidArgument);
+  CHECK(f.broker->UseSubscription("not valid", "t", {}).status().code() == Code::kInvalidArgument);
+
+  BrokerOptions options;
+  options.auto_create_topics = false;
+  options.auto_create_subscriptions = false;
+  Fixture off(options);
+  CHECK(off.broker->UseTopic("t").status().code() == Code::kNotFound);
+  off.Topic("t");
+  CHECK(off.broker->UseTopic("t").ok());
+  CHECK(off.broker->UseSubscription("s", "t", {}).status().code() == Code::kNotFound);
+  CHECK(off.broker->UseSubscription("", "t", {}).ok());
+  CHECK(off.broker->UseSubscription("", "u", {}).status().code() == Code::kNotFound);
+}
+
+TEST_CASE("Broker: a subscription's name belongs to one topic") {
+  Fixture f;
+  f.Topic("t");
+  f.Topic("u");
+  CHECK(f.broker->CreateSubscription("s", "t", {}, {}).ok());
+  CHECK(f.broker->CreateSubscription("s", "u", {}, {}).status().code() == Code::kAlreadyExists);
+  CHECK(f.broker->CreateSubscription("r", "none", {}, {}).status().code() == Code::kNotFound);
+  CHECK(f.broker->UseSubscription("s", "u", {}).status().code() == Code::kFailedPrecondition);
+  CHECK(f.broker->UseSubscription("s", "", {}).ok());
+  CHECK(f.broker->UseSubscription("none", "", {}).status().code() == Code::kNotFound);
+  CHECK(f.broker->DeleteSubscription("s").ok());
+  CHECK(f.broker->DeleteSubscription("s").code() == Code::kNotFound);
+  CHECK(f.broker->UseSubscription("s", "u", {}).ok());
+  f.Settle();
+}
+
+TEST_CASE("Broker: holds as many topics and subscriptions as it may") {
+  BrokerOptions options;
+  options.max_topics = 2;
+  options.max_subscriptions = 2;
+  Fixture f(options);
+  f.Topic("a");
+  f.Topic("b");
+  CHECK(f.broker->CreateTopic("c", {}).status().code() == Code::kResourceExhausted);
+  CHECK(f.broker->UseTopic("c").status().code() == Code::kResourceExhausted);
+  f.Subscribe("r", "a");
+  f.Subscribe("s", "b");
+  CHECK(f.broker->UseSubscription("q", "a", {}).status().code() == Code::kResourceExhausted);
+  CHECK(f.broker->UseSubscription("", "a", {}).ok());  // private: streams are limited elsewhere
+  REQUIRE(f.broker->DeleteTopic("a").ok());
+  CHECK(f.broker->CreateTopic("c", {}).ok());
+  CHECK(f.broker->UseSubscription("q", "c", {}).ok());
+  CHECK(f.broker->Stats().topics == 2);
+  CHECK(f.broker->Stats().subscriptions == 2);
+  f.Settle();
+}
+
+TEST_CASE("Broker: deleting a topic takes its subscriptions with it, and no others") {
+  Fixture f;
+  f.Topic("t");
+  f.Topic("u");
+  f.Subscribe("a", "t");
+  f.Subscribe("b", "u");
+  REQUIRE(f.broker->DeleteTopic("t").ok());
+  f.Settle();
+  CHECK(f.broker->GetSubscription("a").status().code() == Code::kNotFound);
+  CHECK(f.broker->GetSubscription("b").ok());
+  CHECK(f.broker->ListSubscriptions("", "", 10).size() == 1);
+  CHECK(f.broker->ListSubscriptions("t", "", 10).empty());
+  CHECK(f.broker->ListSubscriptions("u", "", 10).size() == 1);
+}
+
+TEST_CASE("Broker: counters outlive the topics they come from") {
+  Fixture f;
+  const TopicPtr topic = f.Topic("t");
+  f.Publish(topic, {"a", "b"});
+  REQUIRE(f.broker->DeleteTopic("t").ok());
+  f.Settle();
+  f.Publish(f.Topic("u"), {"c"});
+  CHECK(f.broker->Stats().figures.published_messages == 3);
+}
+
+TEST_CASE("Broker: says whether a connected consumer is still owed something") {
+  Fixture f;
+  const TopicPtr topic = f.Topic("t");
+  const SubscriptionPtr s = f.Subscribe("s", "t");
+  f.Publish(topic, {"a"});
+  CHECK(!f.broker->Consumable());  // nobody is connected
+  const StreamPtr c = f.Consume(s, Explicit());
+  CHECK(f.broker->Consumable());
+  f.Take(s, c);
+  CHECK(f.broker->Consumable());  // not acked
+  f.Ack(s, c, 1, 1);
+  CHECK(!f.broker->Consumable());
+}
+
+}  // namespace
+}  // namespace estiba::testing
