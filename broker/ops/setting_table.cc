@@ -155,7 +155,8 @@ const Setting kSettings[] = {
      "Most topics at a time; beyond, creating one is RESOURCE_EXHAUSTED."},
     {"Topics and subscriptions", "max-subscriptions", "100000",
      CountRule{&Config::max_subscriptions, {1, 10'000'000}},
-     "Most subscriptions at a time, private ones included; beyond: RESOURCE_EXHAUSTED."},
+     "Most named subscriptions at a time; beyond: RESOURCE_EXHAUSTED. Private ones are as many as "
+     "max-streams allows."},
     {"Topics and subscriptions", "max-streams", "10000",
      CountRule{&Config::max_streams, {1, 1'000'000}},
      "Most open Publish and Subscribe streams; beyond: RESOURCE_EXHAUSTED."},

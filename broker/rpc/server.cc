@@ -27,6 +27,9 @@ constexpr int kAwaited = 16;
 // Lets a batch travel in one HTTP/2 frame, and arrive in few pieces of memory.
 constexpr int kHttp2FrameBytes = 1 << 20;
 constexpr int kReadChunkBytes = 64 << 10;
+// What a stream's client may send ahead of what is read. Fixed: left to gRPC, it grows with the
+// bandwidth to many megabytes for each connection, outside the budget.
+constexpr int kWindowBytes = 256 << 10;
 constexpr absl::Duration kAgeGrace = absl::Seconds(10);
 // How long calls may take to be let go of after their streams have ended.
 constexpr absl::Duration kLastCalls = absl::Seconds(5);
@@ -80,6 +83,8 @@ absl::Status Server::Impl::Start() {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kHttp2FrameBytes);
   builder.AddChannelArgument(GRPC_ARG_TCP_READ_CHUNK_SIZE, kReadChunkBytes);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
   // Clients that ping to keep their connection through proxies are not to be cut off.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              Millis(options_.min_ping_interval));
