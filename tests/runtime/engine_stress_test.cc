@@ -21,7 +21,7 @@
 namespace estiba::testing {
 namespace {
 
-constexpr int kMessages = 40'000 / kSlowdown;  // of each publisher
+constexpr int kMessages = 60'000 / kSlowdown;  // of each publisher
 
 // A publisher with a few batches under way; sends the next from within the answer.
 class StressPublisher {
@@ -158,6 +158,8 @@ class StressConsumer final : public Consumer {
     if (accept && !sent_first) subscription.Sent(this, false);
   }
 
+  std::atomic<int> sends{0};
+
  private:
   struct Range {
     uint64_t first;
@@ -184,6 +186,7 @@ class StressConsumer final : public Consumer {
     ended_ = true;
   }
   void Sending() {
+    ++sends;
     bool refuse = false;
     {
       const absl::MutexLock lock(&mutex_);
@@ -264,15 +267,19 @@ void Run(FullPolicy policy, uint64_t topic_budget) {
     consumers.emplace_back([&] { Consume(b, automatic, shared, Seed() + 9, false, stop); });
     // Private ones that come and go, and the housekeeper.
     consumers.emplace_back([&] {
+      int came = 0;
       while (!stop) {
         Received ignored;
         const SubscriptionPtr s = engine.broker->UseSubscription("", "t", {}).value();
         boost::intrusive_ptr<StressConsumer> c(new StressConsumer(automatic, ignored));
         c->Prepare(*s);
         s->Add(c);
-        for (int i = 0; i < 50; ++i) c->Serve(*s);
+        (void)Eventually([&] {
+          c->Serve(*s);
+          return c->sends > 3 || stop;
+        });
         c->Break(*s, true);
-        engine.broker->Rest();
+        if (++came % 10 == 0) engine.broker->Rest();
         if (engine.broker->Stats().held_bytes > (8 << 20) + (256 << 10)) peeked_over = true;
         // `ignored` is used until the subscription has let go of its consumer.
         (void)Eventually([&] { return c->use_count() == 1; });
