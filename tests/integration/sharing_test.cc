@@ -2,6 +2,7 @@
 // consumer that is killed or hangs.
 #include <signal.h>
 
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <set>
@@ -9,7 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "estiba/client.h"
@@ -36,18 +36,19 @@ class ConsumerProcess {
     const std::string text = process_.stdout_text();
     const size_t end = text.rfind('\n');
     if (end == std::string::npos) return written;
-    for (const std::string_view line : absl::StrSplit(text.substr(0, end), '\n')) {
-      written.emplace_back(Number(line, "\"sequence\":"), Number(line, "\"attempt\":"));
+    for (const absl::string_view line : absl::StrSplit(text.substr(0, end), '\n')) {
+      written.emplace_back(Number(line, "\"sequence\":"),
+                           static_cast<int>(Number(line, "\"attempt\":")));
     }
     return written;
   }
   Process& process() { return process_; }
 
  private:
-  static uint64_t Number(std::string_view line, std::string_view key) {
+  static uint64_t Number(absl::string_view line, absl::string_view key) {
     const size_t at = line.find(key);
-    if (at == std::string_view::npos) return 0;
-    return strtoull(std::string(line.substr(at + key.size(), 20)).c_str(), nullptr, 10);
+    if (at == absl::string_view::npos) return 0;
+    return std::strtoull(std::string(line.substr(at + key.size(), 20)).c_str(), nullptr, 10);
   }
 
   Process process_;
