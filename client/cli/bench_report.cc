@@ -28,14 +28,13 @@ std::string Plural(uint64_t count, const char* noun) {
 }
 
 std::string Shape(const BenchOptions& options) {
-  const char* const per_topic = options.topics == 1 ? "" : " each";
+  const char* sharing = "";
+  if (options.subscribers > 1)
+    sharing = options.shared ? " that share" : " that each get everything";
   std::string text = absl::StrCat(
-      Plural(options.topics, "topic"), " with ", Plural(options.publishers, "publisher"), " and ",
-      Plural(options.subscribers, "subscriber"), per_topic,
-      options.subscribers == 1 ? ""
-      : options.shared         ? " sharing"
-                               : " getting everything each",
-      ", ", Plural(options.size, "byte"), ", ",
+      Plural(options.topics, "topic"), options.topics == 1 ? " with " : ", each with ",
+      Plural(options.publishers, "publisher"), " and ", Plural(options.subscribers, "subscriber"),
+      sharing, ", ", Plural(options.size, "byte"), ", ",
       options.ack == AckMode::kAuto ? "automatic" : "explicit", " acks");
   if (options.one_at_a_time) absl::StrAppend(&text, ", one at a time");
   if (options.rate) absl::StrAppend(&text, ", ", ShortNumber(*options.rate), "/s in all");

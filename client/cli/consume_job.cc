@@ -88,10 +88,8 @@ ConsumeJob::Result ConsumeJob::Run() {
     }
     result.status = Flush();
   }
-  if (Explicit(options_) && acked_ > 0 && result.status.ok()) {
-    result.status = subscriber_.FlushAcks(absl::Now() + options_.timeout);
-  }
   subscriber_.Stop();
+  if (result.status.ok() && !Explicit(options_)) result.status = WriteRest();
   result.messages = messages_;
   result.count_reached = counted_out();
   // Asked for, or nobody reads any more: no failure.
@@ -99,6 +97,16 @@ ConsumeJob::Result ConsumeJob::Run() {
     result.status = absl::OkStatus();
   }
   return result;
+}
+
+absl::Status ConsumeJob::WriteRest() {
+  while (true) {
+    const absl::StatusOr<ReceivedFrame> frame = subscriber_.NextFrame(absl::InfinitePast());
+    if (!frame.ok()) return Flush();
+    Write(*frame);
+    if (!output_.full()) continue;
+    if (absl::Status flushed = Flush(); !flushed.ok()) return flushed;
+  }
 }
 
 absl::StatusOr<ReceivedFrame> ConsumeJob::NextFrame() {
@@ -161,8 +169,10 @@ absl::Status ConsumeJob::Flush() {
 
 void ConsumeJob::Ack(const SequenceRange& range) {
   acked_ += range.last - range.first + 1;
-  if (options_.count && *options_.count > acked_ && *options_.count - acked_ < credit_) {
-    credit_ = static_cast<uint32_t>(*options_.count - acked_);
+  if (options_.count && acked_ + credit_ > *options_.count) {
+    // No credit at all cannot be asked for. So the last ack is made to wait for a request of its
+    // own, which by then asks for the end of the stream as well.
+    credit_ = acked_ < *options_.count ? static_cast<uint32_t>(*options_.count - acked_) : 1;
     subscriber_.SetCredit({credit_, 0});
   }
   subscriber_.AckRange(range.first, range.last);

@@ -36,7 +36,6 @@ class ConsumeJob {
     SubscriberOptions subscriber;
     std::optional<uint64_t> count;
     std::optional<absl::Duration> until_idle;
-    absl::Duration timeout = absl::Seconds(10);
   };
 
   struct Result {
@@ -57,6 +56,9 @@ class ConsumeJob {
   // The next frame; flushes the output before it waits. CANCELLED: interrupted, or nobody reads.
   absl::StatusOr<ReceivedFrame> NextFrame();
   void Write(const ReceivedFrame& frame);
+  // After Stop: what was on its way counts as consumed with automatic acks, so it is written as
+  // well.
+  absl::Status WriteRest();
   // Writes out, then acks what was written.
   absl::Status Flush();
   void Ack(const SequenceRange& range);

@@ -165,7 +165,7 @@ std::string StatsDetail(const BrokerStats& stats, bool color) {
 
 std::string Bar(uint64_t part, uint64_t of, int width) {
   const double share = of == 0 ? 0 : static_cast<double>(part) / static_cast<double>(of);
-  const int filled = std::clamp(static_cast<int>(std::ceil(share * width)), 0, width);
+  const int filled = std::clamp(static_cast<int>(std::lround(share * width)), 0, width);
   return absl::StrFormat("[%s%s] %.0f %%", std::string(static_cast<size_t>(filled), '#'),
                          std::string(static_cast<size_t>(width - filled), '.'), share * 100);
 }

@@ -51,7 +51,8 @@ std::string HintFor(const absl::Status& status, absl::string_view server) {
       return absl::StrCat("is estibad running at ", server,
                           "? Try `estiba health --wait 10s`, or give another --server HOST:PORT");
     case absl::StatusCode::kNotFound:
-      return "see what exists: `estiba topic list`, `estiba subscription list`";
+      return "see what there is: `estiba topic list`, `estiba subscription list`, `estiba "
+             "connections`";
     case absl::StatusCode::kResourceExhausted:
       return "see what holds the memory: `estiba stats`; consume it, or give the topic another "
              "--full-policy";

@@ -156,10 +156,11 @@ void Report(const PubOptions& options, const Context& context, const PublishJob&
     return;
   }
   if (options.quiet) return;
-  std::string text =
-      absl::StrCat("published ", HumanCount(summary.messages),
-                   summary.messages == 1 ? " message, " : " messages, ", HumanCount(summary.bytes),
-                   " bytes, in ", HumanDuration(job.elapsed()));
+  const char* const noun = summary.messages == 1 ? " message" : " messages";
+  std::string text = absl::StrCat("published ", HumanCount(summary.messages), noun);
+  // The bytes are those handed over, which with failures is more.
+  if (summary.failed == 0) absl::StrAppend(&text, ", ", HumanCount(summary.bytes), " bytes");
+  absl::StrAppend(&text, ", in ", HumanDuration(job.elapsed()));
   if (summary.first_sequence > 0) {
     absl::StrAppend(&text, ", sequences ", summary.first_sequence, "..", summary.last_sequence);
   }

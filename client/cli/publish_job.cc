@@ -73,9 +73,12 @@ absl::Status PublishJob::PostPiece(absl::Span<const std::string_view> payloads) 
 absl::Status PublishJob::Post(const Message& message) {
   if (pacer_.Take(1) == 0) return absl::CancelledError("interrupted");
   if (failed_.load(std::memory_order_relaxed)) return FirstFailure();
-  // Of equal keys the last one counts.
-  std::vector<AttributeRef> attributes = attributes_;
-  attributes.insert(attributes.end(), message.attributes.begin(), message.attributes.end());
+  std::vector<AttributeRef> attributes(message.attributes.begin(), message.attributes.end());
+  for (const AttributeRef& common : attributes_) {
+    const auto own = std::find_if(message.attributes.begin(), message.attributes.end(),
+                                  [&](const Attribute& a) { return a.first == common.first; });
+    if (own == message.attributes.end()) attributes.push_back(common);
+  }
   const std::string& key =
       message.ordering_key.empty() ? options_.ordering_key : message.ordering_key;
   const absl::Status posted = publisher_.Post(MessageRef{message.data, attributes, key});

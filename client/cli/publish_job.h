@@ -50,7 +50,8 @@ class PublishJob {
 
   // CANCELLED: interrupted. Otherwise the first failure of any message.
   absl::Status Post(absl::Span<const std::string_view> payloads);
-  // With attributes of its own, which go before those of the options; so does its key.
+  // With attributes of its own, which replace those of the options by key; so does its ordering
+  // key.
   absl::Status Post(const Message& message);
 
   // Waits until everything is answered. Returns the first failure.

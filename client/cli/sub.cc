@@ -86,7 +86,7 @@ MessageWriter Writer(const SubOptions& options, const Context& context) {
   return MessageWriter(style, ending, context.ColorOut());
 }
 
-ConsumeJob::Options JobOptions(const SubOptions& options, const Context& context) {
+ConsumeJob::Options JobOptions(const SubOptions& options) {
   ConsumeJob::Options job;
   job.subscriber.topic = options.topic;
   job.subscriber.subscription = options.subscription;
@@ -96,7 +96,6 @@ ConsumeJob::Options JobOptions(const SubOptions& options, const Context& context
   job.count = options.count;
   job.until_idle = options.until_idle;
   if (options.drain) job.until_idle = absl::Seconds(1);
-  job.timeout = context.timeout;
   return job;
 }
 
@@ -109,7 +108,7 @@ int RunSub(const Context& context, const SubOptions& options) {
   if (const absl::Status reachable = CheckServing(client, context); !reachable.ok()) {
     return Fail(context, absl::StrCat("cannot reach ", context.server), reachable);
   }
-  ConsumeJob job(client, interrupt, Writer(options, context), JobOptions(options, context));
+  ConsumeJob job(client, interrupt, Writer(options, context), JobOptions(options));
   const ConsumeJob::Result result = job.Run();
   if (!result.status.ok()) {
     const std::string& what = options.topic.empty() ? options.subscription : options.topic;

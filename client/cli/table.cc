@@ -13,8 +13,13 @@ void AppendCell(std::string& line, const Cell& cell, size_t width, Align align, 
   const std::string padding(width - DisplayWidth(cell.text), ' ');
   if (align == Align::kRight) line += padding;
   line += Styled(cell.text, cell.style, color && !cell.text.empty());
-  if (align == Align::kLeft && !last) line += padding;
-  line += last ? "\n" : "  ";
+  if (align == Align::kLeft) line += padding;
+  if (!last) {
+    line += "  ";
+    return;
+  }
+  line.erase(line.find_last_not_of(' ') + 1);
+  line += '\n';
 }
 
 }  // namespace

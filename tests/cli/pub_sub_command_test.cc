@@ -1,0 +1,241 @@
+// estiba pub and estiba sub against a real broker.
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/cli/shell.h"
+#include "tests/support/catch.h"
+#include "tests/support/eventually.h"
+#include "tests/support/seed.h"
+#include "tests/support/temp_dir.h"
+
+namespace estiba::testing {
+namespace {
+
+using nlohmann::json;
+
+std::string RandomLines(uint64_t seed, int lines) {
+  std::mt19937_64 random(seed);
+  std::string text;
+  for (int i = 0; i < lines; ++i) {
+    std::string line(random() % 40, '\0');
+    for (char& c : line) c = static_cast<char>(random());
+    for (char& c : line) c = c == '\n' ? '\0' : c;
+    text += line + "\n";
+  }
+  return text;
+}
+
+TEST_CASE("a file of any bytes comes back as it was") {
+  const Shell shell;
+  const TempDir dir;
+  const std::string content = RandomLines(Seed(), 20'000);
+  const Finished pub = shell.Estiba({"pub", "t", "--json", "--file", dir.Write("in", content)});
+  REQUIRE(pub.status.code == 0);
+  const json summary = json::parse(pub.stdout_text);
+  CHECK(summary["messages"] == 20'000);
+  CHECK(summary["bytes"] == content.size() - 20'000);
+  CHECK(summary["first_sequence"] == 1);
+  CHECK(summary["last_sequence"] == 20'000);
+  const Finished sub = shell.Estiba({"sub", "t", "--count", "20000", "--raw"});
+  CHECK(sub.status.code == 0);
+  CHECK((sub.stdout_text == content));
+}
+
+TEST_CASE("lines of standard input go the same way, the last without its newline") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"pub", "t"}, "a\n\n\r\nlast").status.code == 0);
+  CHECK(shell.Estiba({"sub", "t", "--count", "4"}).stdout_text == "a\n\n\r\nlast\n");
+}
+
+TEST_CASE("records may end with NUL, or be whole files") {
+  const Shell shell;
+  const TempDir dir;
+  const std::string records("a\nb\0\0c\0", 7);
+  REQUIRE(shell.Estiba({"pub", "nul", "--null"}, records).status.code == 0);
+  CHECK(shell.Estiba({"sub", "nul", "--count", "3", "--null"}).stdout_text == records);
+
+  const std::string content = RandomLines(Seed() + 1, 30'000);
+  REQUIRE(shell.Estiba({"pub", "whole", "--whole", "--file", dir.Write("x", content)}).status.ok());
+  CHECK((shell.Estiba({"sub", "whole", "--count", "1", "--no-newline"}).stdout_text == content));
+}
+
+TEST_CASE("arguments are messages, whatever they look like") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"pub", "t", "one", "[1,2]", "{}", "", "stats", "-5"}).status.code == 0);
+  REQUIRE(shell.Estiba({"pub", "t", "--", "--help", "-x"}).status.code == 0);
+  CHECK(shell.Estiba({"sub", "t", "--count", "8"}).stdout_text ==
+        "one\n[1,2]\n{}\n\nstats\n-5\n--help\n-x\n");
+}
+
+TEST_CASE("JSON lines carry key and attributes, and what was consumed can be published again") {
+  const Shell shell;
+  const std::string lines =
+      "{\"data\":\"h\xc3\xa9\",\"attributes\":{\"kind\":\"new\"},\"ordering_key\":\"anna\"}\n"
+      "{\"data_base64\":\"AP8=\"}\n";
+  REQUIRE(shell
+              .Estiba({"pub", "a", "--json-lines", "-a", "kind=old", "-a", "from=test", "-k", "k"},
+                      lines)
+              .status.code == 0);
+  const Finished first = shell.Estiba({"sub", "a", "--count", "2", "--json"});
+  REQUIRE(first.status.code == 0);
+  REQUIRE(shell.Estiba({"pub", "b", "--json-lines"}, first.stdout_text).status.code == 0);
+  const std::vector<json> copied = shell.Lines({"sub", "b", "--count", "2"});
+  REQUIRE(copied.size() == 2);
+  CHECK(copied[0]["topic"] == "b");
+  CHECK(copied[0]["sequence"] == 1);
+  CHECK(copied[0]["attempt"] == 1);
+  CHECK(copied[0]["data"] == "h\xc3\xa9");
+  CHECK(copied[0]["ordering_key"] == "anna");
+  CHECK(copied[0]["attributes"] == json({{"kind", "new"}, {"from", "test"}}));
+  CHECK(copied[1]["data_base64"] == "AP8=");
+  CHECK(copied[1]["ordering_key"] == "k");
+  CHECK_FALSE(copied[1].contains("data"));
+}
+
+TEST_CASE("a JSON line that is wrong is named, and those before it are published") {
+  const Shell shell;
+  const Finished pub = shell.Estiba({"pub", "t", "--json-lines"}, "{\"data\":\"x\"}\nnonsense\n");
+  CHECK(pub.status.code == 2);
+  CHECK_THAT(pub.stderr_text, HasText("standard input:2: not JSON"));
+  CHECK(shell.Estiba({"sub", "t", "--count", "1"}).stdout_text == "x\n");
+}
+
+TEST_CASE("a count takes exactly that many, the next consumer gets the next") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"pub", "t"}, "1\n2\n3\n4\n5\n").status.code == 0);
+  const auto take = [&](const char* count) {
+    return shell.Estiba({"sub", "t", "--subscription", "s", "--count", count}).stdout_text;
+  };
+  CHECK(take("1") == "1\n");
+  CHECK(take("3") == "2\n3\n4\n");
+  CHECK(take("1") == "5\n");
+  CHECK(shell.Json({"subscription", "get", "s"})["stats"]["acked_messages"] == 5);
+}
+
+TEST_CASE("draining takes what is there and ends") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"pub", "t", "a", "b"}).status.code == 0);
+  const Finished sub = shell.Estiba({"sub", "t", "--until-idle", "300ms"});
+  CHECK(sub.status.code == 0);
+  CHECK(sub.stdout_text == "a\nb\n");
+}
+
+TEST_CASE("a subscription starts where it is told") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"subscription", "create", "keep", "t"}).status.code == 3);
+  REQUIRE(shell.Estiba({"pub", "t", "a", "b", "c"}).status.code == 0);
+  REQUIRE(shell.Estiba({"subscription", "create", "keep", "t"}).status.code == 0);
+  const auto from = [&](const char* where) {
+    return shell.Estiba({"sub", "t", "--from", where, "--until-idle", "300ms"}).stdout_text;
+  };
+  CHECK(from("earliest") == "a\nb\nc\n");
+  CHECK(from("2") == "b\nc\n");
+  CHECK(from("latest").empty());
+  CHECK(from("1h ago") == "a\nb\nc\n");
+}
+
+TEST_CASE("Ctrl-C while following ends in order, with everything acked") {
+  const Shell shell;
+  Process sub(shell.Command({"sub", "t", "--subscription", "s"}));
+  REQUIRE(Eventually([&] { return shell.Estiba({"subscription", "get", "s"}).status.ok(); }));
+  REQUIRE(shell.Estiba({"pub", "t", "a", "b"}).status.code == 0);
+  REQUIRE(Eventually([&] { return sub.stdout_text() == "a\nb\n"; }));
+  sub.Signal(SIGINT);
+  CHECK(sub.Wait()->code == 0);
+  CHECK(sub.stderr_text().empty());
+  CHECK(Eventually([&] {
+    return shell.Json({"subscription", "get", "s"})["stats"]["acked_messages"] == 2;
+  }));
+}
+
+TEST_CASE("Ctrl-C before the count is reached says so") {
+  const Shell shell;
+  Process sub(shell.Command({"sub", "t", "--subscription", "s", "--count", "2"}));
+  REQUIRE(shell.Estiba({"pub", "t", "a"}).status.code == 0);
+  REQUIRE(Eventually([&] { return sub.stdout_text() == "a\n"; }));
+  sub.Signal(SIGINT);
+  CHECK(sub.Wait()->code == 130);
+}
+
+TEST_CASE("a reader that goes away ends it quietly, and what it did not take stays") {
+  const Shell shell;
+  const std::string content = RandomLines(Seed() + 2, 50'000);
+  REQUIRE(shell.Estiba({"pub", "t"}, content).status.code == 0);
+  const Finished piped =
+      shell.Bash("estiba sub t --subscription s | head -c 10000; echo rc=${PIPESTATUS[0]}");
+  CHECK(piped.stderr_text.empty());
+  REQUIRE(piped.stdout_text.size() == 10'005);
+  CHECK(piped.stdout_text.substr(10'000) == "rc=0\n");
+  // At least once: the next reader begins where the first had stopped acking, or before.
+  const Finished rest = shell.Estiba({"sub", "t", "--subscription", "s", "--until-idle", "1s"});
+  const uint64_t acked = shell.Json({"subscription", "get", "s"})["stats"]["acked_messages"];
+  CHECK(acked == 50'000);
+  REQUIRE(rest.stdout_text.size() <= content.size());
+  CHECK((content.substr(content.size() - rest.stdout_text.size()) == rest.stdout_text));
+}
+
+TEST_CASE("nothing comes twice when the output stands still beyond the ack deadline") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"pub", "t", "--repeat", "20000", "0123456789"}).status.code == 0);
+  const Finished counted = shell.Bash(
+      "estiba sub t --subscription s --ack-deadline 200ms --count 20000 | (sleep 1; wc -l)");
+  CHECK(counted.stdout_text == "20000\n");
+}
+
+TEST_CASE("a bad name is the broker's to refuse, and ends with 2") {
+  const Shell shell;
+  const Finished pub = shell.Estiba({"pub", "!bad", "x"});
+  CHECK(pub.status.code == 2);
+  CHECK_THAT(pub.stderr_text, HasText("!bad"));
+}
+
+TEST_CASE("a full topic refuses, and ends with 5") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"topic", "create", "t", "--budget", "64KiB"}).status.code == 0);
+  const std::string line(10'000, 'x');
+  std::string input;
+  for (int i = 0; i < 20; ++i) input += line + "\n";
+  const Finished pub =
+      shell.Estiba({"pub", "t", "--retry", "100ms", "--batch-count", "1", "--json"}, input);
+  CHECK(pub.status.code == 5);
+  const json summary = json::parse(pub.stdout_text);
+  CHECK(summary["messages"].get<int>() >= 4);
+  CHECK(summary["messages"].get<int>() <= 6);
+}
+
+TEST_CASE("messages given up are told as gaps, in JSON and on standard error") {
+  const Shell shell;
+  REQUIRE(
+      shell.Estiba({"topic", "create", "t", "--budget", "64KiB", "--full-policy", "drop-oldest"})
+          .status.code == 0);
+  REQUIRE(shell.Estiba({"subscription", "create", "s", "t"}).status.code == 0);
+  const std::string line(1'000, 'x');
+  std::string input;
+  for (int i = 0; i < 200; ++i) input += line + "\n";
+  REQUIRE(shell.Estiba({"pub", "t", "--batch-count", "1"}, input).status.code == 0);
+  const Finished sub =
+      shell.Estiba({"sub", "t", "--subscription", "s", "--until-idle", "500ms", "--json"});
+  REQUIRE(sub.status.code == 0);
+  const json gap = json::parse(sub.stdout_text.substr(0, sub.stdout_text.find('\n')));
+  CHECK(gap["gap"]["first"] == 1);
+  CHECK(gap["gap"]["last"].get<int>() > 100);
+  CHECK_THAT(sub.stderr_text, HasText("estiba: gap: messages 1.."));
+}
+
+TEST_CASE("a broker that ends while someone follows is told, and the follower comes back") {
+  Shell shell;
+  Process sub(shell.Command({"sub", "t", "--subscription", "s"}));
+  REQUIRE(Eventually([&] { return shell.Estiba({"subscription", "get", "s"}).status.ok(); }));
+  REQUIRE(shell.daemon().Stop().code == 0);
+  CHECK(Eventually([&] { return sub.stderr_text().find("connection lost") != std::string::npos; }));
+  CHECK(sub.running());
+  sub.Signal(SIGINT);
+  CHECK(sub.Wait()->code == 0);
+}
+
+}  // namespace
+}  // namespace estiba::testing
