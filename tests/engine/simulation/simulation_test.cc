@@ -26,6 +26,7 @@ void RunPrograms(int programs, int steps) {
       FAIL("program with seed " << seed << ", " << steps << " steps: " << failure);
     }
   }
+  SUCCEED(programs << " programs");
 }
 
 TEST_CASE("Simulation: many short programs lose, repeat, reorder and leak nothing") {
