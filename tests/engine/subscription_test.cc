@@ -293,8 +293,8 @@ TEST_CASE("Subscription: the owner may let go of a stream with its last word") {
   f.Settle();
   s->Remove(stream);
   f.Settle();
-  Stream* const raw = stream.get();
-  s->Post([s, raw] { s->Sent(raw, false); });
+  f.world.executor.run_at_once = false;
+  s->Sent(stream.get(), false);
   stream = nullptr;
   f.Settle();
   CHECK(s->Stats().figures.consumers == 0);
