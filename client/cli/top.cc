@@ -23,7 +23,8 @@ namespace estiba::cli {
 namespace {
 
 constexpr char kHelp[] =
-    R"(Keys: q or Ctrl-C ends, s changes the order. Rates are over the last interval; LOST counts messages
+    R"(Keys: q or Ctrl-C ends, s changes the order. Rates are over the last interval. A topic's OUT/s counts its
+named subscriptions; what private ones get (then '-' or '+') is in the total above. LOST counts messages
 refused, dropped and expired since the topic was made.
 
 Examples:

@@ -16,6 +16,7 @@ namespace {
 // What a topic's subscriptions sum up to.
 struct Consuming {
   uint64_t delivered = 0;
+  uint32_t subscriptions = 0;
   uint32_t consumers = 0;
 };
 
@@ -24,6 +25,7 @@ std::map<std::string, Consuming> ConsumingByTopic(const BrokerStats& stats) {
   for (const SubscriptionInfo& subscription : stats.subscriptions) {
     Consuming& sum = by_topic[subscription.topic];
     sum.delivered += subscription.stats.delivered_messages;
+    ++sum.subscriptions;
     sum.consumers += subscription.stats.consumers;
   }
   return by_topic;
@@ -80,6 +82,13 @@ std::string CutLines(absl::string_view text, int columns) {
   return out;
 }
 
+// What goes through private subscriptions only the broker's total knows.
+std::string Delivered(const TopicRates& topic) {
+  if (topic.private_subscriptions == 0) return ShortNumber(topic.delivered);
+  if (topic.private_subscriptions == topic.subscriptions) return "-";
+  return ShortNumber(topic.delivered) + "+";
+}
+
 std::string Header(const BrokerStats& stats, const TopRates& rates, bool color) {
   const auto bytes = [](uint64_t count) { return HumanBytes(static_cast<double>(count)); };
   const double share = stats.budget_bytes == 0 ? 0
@@ -128,7 +137,10 @@ TopRates ComputeRates(const BrokerStats& before, const BrokerStats& now, TopOrde
     row.held_messages = stats.held_messages;
     row.held_bytes = stats.held_bytes;
     row.subscriptions = stats.subscriptions;
-    row.consumers = consuming[topic.name].consumers;
+    // A subscription may come between the two figures.
+    const uint32_t named = consuming[topic.name].subscriptions;
+    row.private_subscriptions = stats.subscriptions - std::min(named, stats.subscriptions);
+    row.consumers = consuming[topic.name].consumers + row.private_subscriptions;
     row.lost = stats.rejected_messages + stats.dropped_messages + stats.expired_messages;
   }
   Sort(rates.topics, order);
@@ -150,8 +162,8 @@ std::string RenderTop(const BrokerStats& stats, const TopRates& rates, TopOrder 
   for (const TopicRates& topic : rates.topics) {
     const bool busy = topic.published + topic.delivered > 0;
     table.AddRow({Cell(topic.name, busy ? Style::kCyan : Style::kPlain),
-                  ShortNumber(topic.published), ShortNumber(topic.delivered),
-                  HumanBytes(topic.published_bytes), HumanCount(topic.held_messages),
+                  ShortNumber(topic.published), Delivered(topic), HumanBytes(topic.published_bytes),
+                  HumanCount(topic.held_messages),
                   HumanBytes(static_cast<double>(topic.held_bytes)),
                   Bar(topic.held_bytes, stats.budget_bytes, 10), absl::StrCat(topic.subscriptions),
                   absl::StrCat(topic.consumers),

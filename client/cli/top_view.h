@@ -14,11 +14,13 @@ struct TopicRates {
   std::string name;
   // Messages per second.
   double published = 0;
+  // Through named subscriptions; those that are private are counted in the broker's total only.
   double delivered = 0;
   double published_bytes = 0;
   uint64_t held_messages = 0;
   uint64_t held_bytes = 0;
   uint32_t subscriptions = 0;
+  uint32_t private_subscriptions = 0;
   uint32_t consumers = 0;
   // Refused, dropped or expired since the topic was made.
   uint64_t lost = 0;

@@ -37,8 +37,9 @@ BrokerStats At(int second, std::vector<TopicInfo> topics,
 
 TEST_CASE("rates are differences over the time between two looks") {
   const BrokerStats before = At(10, {Topic("a", 100, 0)}, {Subscription("a", 50)});
-  const BrokerStats now =
-      At(12, {Topic("a", 300, 7)}, {Subscription("a", 90), Subscription("a", 20)});
+  TopicInfo topic = Topic("a", 300, 7);
+  topic.stats.subscriptions = 2;
+  const BrokerStats now = At(12, {topic}, {Subscription("a", 90), Subscription("a", 20)});
   const TopRates rates = ComputeRates(before, now, TopOrder::kRate);
   CHECK(rates.published == 100);
   REQUIRE(rates.topics.size() == 1);
@@ -46,6 +47,22 @@ TEST_CASE("rates are differences over the time between two looks") {
   CHECK(rates.topics[0].delivered == 30);
   CHECK(rates.topics[0].held_messages == 7);
   CHECK(rates.topics[0].consumers == 4);
+}
+
+TEST_CASE("what private subscriptions get is not known of a topic, and shown so") {
+  TopicInfo mixed = Topic("mixed", 0, 0);
+  mixed.stats.subscriptions = 2;
+  TopicInfo unnamed = Topic("unnamed", 0, 0);
+  unnamed.stats.subscriptions = 3;
+  const BrokerStats before = At(0, {mixed, unnamed}, {Subscription("mixed", 0)});
+  const BrokerStats now = At(1, {mixed, unnamed}, {Subscription("mixed", 77)});
+  const TopRates rates = ComputeRates(before, now, TopOrder::kName);
+  CHECK(rates.topics[0].private_subscriptions == 1);
+  CHECK(rates.topics[0].consumers == 3);
+  CHECK(rates.topics[1].private_subscriptions == 3);
+  const std::string screen = RenderTop(now, rates, TopOrder::kName, 200, false);
+  CHECK_THAT(screen, testing::HasText(" 77+ "));
+  CHECK_THAT(screen, testing::HasText(" - "));
 }
 
 TEST_CASE("a topic that is new, or made anew, counts from zero") {
