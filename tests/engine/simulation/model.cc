@@ -81,7 +81,8 @@ void SubscriptionModel::Acked(uint64_t first, uint64_t last) {
   const auto end = messages_.upper_bound(last);
   for (auto it = messages_.lower_bound(first); it != end; ++it) {
     Message& m = it->second;
-    if (m.attempt == 0 || m.automatic) continue;
+    // Where modes are mixed, an ack may meet what an automatic consumer has just refused.
+    if (m.attempt == 0 || (m.automatic && !mixed)) continue;
     m.ack_handed_over = true;
     m.consumer = nullptr;
   }
