@@ -140,11 +140,16 @@ Run Segment::RunAt(uint32_t offset, uint32_t index, uint32_t max_bytes, uint32_t
   uint32_t stop = published.count;
   uint32_t stop_offset = published.bytes;
   if (published.bytes - offset > max_bytes || published.count - index > max_count) {
-    // Walk from the start: what is walked is sent, so this is a few nanoseconds a message at most.
-    const char* const limit = block_ + offset + std::min(max_bytes, published.bytes - offset);
-    const char* p = SkipRecord(block_ + offset);
-    uint32_t n = 1;
-    for (; n < max_count && n < published.count - index; ++n) {
+    // The index leads to within a stride of the end; only from there messages are walked, as each
+    // step is likely a cache miss.
+    const uint32_t limit_offset = offset + std::min(max_bytes, published.bytes - offset);
+    const uint32_t limit_index = index + std::min(max_count, published.count - index);
+    const char* const limit = block_ + limit_offset;
+    const IndexEntry& entry = Entry(LastEntryWithin(limit_index, limit_offset));
+    const bool jump = entry.index > index;
+    const char* p = jump ? block_ + entry.offset : SkipRecord(block_ + offset);
+    uint32_t n = jump ? entry.index - index : 1;
+    for (; n < limit_index - index; ++n) {
       const char* next = SkipRecord(p);
       if (next > limit) break;
       p = next;
@@ -153,6 +158,16 @@ Run Segment::RunAt(uint32_t offset, uint32_t index, uint32_t max_bytes, uint32_t
     stop_offset = static_cast<uint32_t>(p - block_);
   }
   return {this, offset, stop_offset - offset, base_sequence_ + index, stop - index};
+}
+
+uint32_t Segment::LastEntryWithin(uint32_t index, uint32_t offset) const {
+  uint32_t low = 0;
+  uint32_t high = EntryCount();
+  while (high - low > 1) {
+    const uint32_t middle = low + (high - low) / 2;
+    (Entry(middle).index <= index && Entry(middle).offset <= offset ? low : high) = middle;
+  }
+  return low;
 }
 
 uint32_t Segment::OffsetOf(uint32_t index) const {

@@ -131,6 +131,8 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   uint32_t Charge() const { return capacity_ + sizeof(Segment); }
   const IndexEntry& Entry(uint32_t i) const;
   // The last entry that is not after a message. There must be one.
+  // The last entry at or before both a message and a byte offset.
+  uint32_t LastEntryWithin(uint32_t index, uint32_t offset) const;
   uint32_t LastEntryByIndex(uint32_t index) const;
   uint32_t EntryCount() const { return entries_.load(std::memory_order_acquire); }  // S2
 
