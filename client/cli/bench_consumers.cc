@@ -10,9 +10,10 @@
 namespace estiba::cli {
 
 BenchConsumers::BenchConsumers(const Client& client, const BenchOptions& options,
-                               const std::vector<std::string>& topics)
+                               const std::vector<std::string>& topics, OneAtATime* one_at_a_time)
     : client_(client),
       options_(options),
+      one_at_a_time_(one_at_a_time),
       filling_(MakeBenchPayload(options.size)),
       verify_(options.size >= kBenchHeaderBytes),
       consumers_(options.all_subscribers()),
@@ -102,6 +103,7 @@ void BenchConsumers::OnFrame(Consumer& consumer, const Frame& frame) {
   last_ns_.store(now, std::memory_order_release);
   const uint64_t count = frame.messages.size();
   const uint64_t received = received_.fetch_add(count, std::memory_order_acq_rel) + count;
+  if (one_at_a_time_ != nullptr) one_at_a_time_->Delivered(count);
   // The waiting thread is woken when it has what it waits for, not for every frame.
   const absl::MutexLock lock(&mutex_);
   if (wanted_ > 0 && received >= wanted_) progress_.SignalAll();

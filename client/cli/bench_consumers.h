@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/cli/bench_one_at_a_time.h"
 #include "client/cli/bench_options.h"
 #include "client/cli/delivery_tracker.h"
 #include "estiba/client.h"
@@ -25,9 +26,10 @@ namespace estiba::cli {
 // Owned by the run. StartAll, then any number of WaitFor; the results only after StopAll.
 class BenchConsumers {
  public:
-  // `topics` are the names; `client` and `options` must outlive this.
+  // `topics` are the names; the rest must outlive this. `one_at_a_time`, unless null, is told of
+  // every delivery.
   BenchConsumers(const Client& client, const BenchOptions& options,
-                 const std::vector<std::string>& topics);
+                 const std::vector<std::string>& topics, OneAtATime* one_at_a_time);
   ~BenchConsumers();
 
   // Returns when every subscriber's stream stands, so that what is published from now on is seen by
@@ -64,6 +66,7 @@ class BenchConsumers {
 
   const Client& client_;
   const BenchOptions& options_;
+  OneAtATime* const one_at_a_time_;
   const std::string filling_;
   const bool verify_;
   std::vector<Consumer> consumers_;

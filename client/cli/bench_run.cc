@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/bench_consumers.h"
+#include "client/cli/bench_one_at_a_time.h"
 #include "client/cli/bench_payload.h"
 #include "client/cli/bench_publishers.h"
 #include "client/cli/context.h"
@@ -51,32 +52,17 @@ class OwnTopics {
   std::vector<std::string> names_;
 };
 
-// A message, its delivery, the next message.
-uint64_t PingPong(BenchPublishers& publishers, BenchConsumers& consumers, uint64_t count,
-                  absl::Duration duration, const Interrupt& interrupt,
-                  const BenchOptions& options) {
-  const int64_t end_ns = duration == absl::InfiniteDuration()
-                             ? std::numeric_limits<int64_t>::max()
-                             : SteadyNanoseconds() + absl::ToInt64Nanoseconds(duration);
-  uint64_t sent = 0;
-  while (sent < count && !interrupt.interrupted() && SteadyNanoseconds() < end_ns) {
-    const uint64_t wanted = consumers.received() + options.fan_out();
-    if (!publishers.SendOne().ok()) break;
-    ++sent;
-    if (consumers.WaitFor(wanted) < wanted) break;
-  }
-  return sent;
-}
-
 // Sends and receives one phase; returns what was published and the time of its last delivery.
-uint64_t RunPhase(BenchPublishers& publishers, BenchConsumers& consumers,
+uint64_t RunPhase(BenchPublishers& publishers, BenchConsumers& consumers, OneAtATime& one_at_a_time,
                   const BenchPublishers::Phase& phase, const Interrupt& interrupt,
                   const BenchOptions& options, int64_t* answered_ns) {
   const uint64_t before = consumers.received();
   if (options.one_at_a_time) {
-    const uint64_t count = phase.count.value_or(std::numeric_limits<uint64_t>::max());
-    const uint64_t sent =
-        PingPong(publishers, consumers, count, phase.duration, interrupt, options);
+    constexpr auto kEver = std::numeric_limits<int64_t>::max();
+    const int64_t end_ns = phase.duration == absl::InfiniteDuration()
+                               ? kEver
+                               : SteadyNanoseconds() + absl::ToInt64Nanoseconds(phase.duration);
+    const uint64_t sent = one_at_a_time.Run(phase.count.value_or(kEver), end_ns, options.patience);
     *answered_ns = SteadyNanoseconds();
     return sent;
   }
@@ -109,32 +95,33 @@ uint64_t WarmupCount(const BenchOptions& options) {
 
 BenchResult RunBench(const Context& context, const BenchOptions& options, Interrupt& interrupt) {
   BenchResult result;
-  // One connection for each side, as two programs would have.
-  const Client sending(context.MakeClientOptions("bench-publish"));
-  const Client receiving(context.MakeClientOptions("bench-subscribe"));
-  OwnTopics topics(sending, context.timeout);
+  const Client client(context.MakeClientOptions("bench"));
+  OwnTopics topics(client, context.timeout);
   result.status = topics.Create(options.topics);
   if (!result.status.ok()) return result;
 
-  BenchConsumers consumers(receiving, options, topics.names());
-  BenchPublishers publishers(sending, options, topics.names());
+  BenchPublishers publishers(client, options, topics.names());
+  OneAtATime one_at_a_time(options.fan_out(), [&] { return publishers.SendOne(); });
+  BenchConsumers consumers(client, options, topics.names(),
+                           options.one_at_a_time ? &one_at_a_time : nullptr);
   result.status = consumers.StartAll(context.timeout);
   if (!result.status.ok()) return result;
   interrupt.OnInterrupt([&] {
+    one_at_a_time.Abandon();
     publishers.Abandon();
     consumers.Abandon();
   });
 
   int64_t answered_ns = 0;
   if (const uint64_t warmup = WarmupCount(options); warmup > 0) {
-    RunPhase(publishers, consumers, {warmup}, interrupt, options, &answered_ns);
+    RunPhase(publishers, consumers, one_at_a_time, {warmup}, interrupt, options, &answered_ns);
   }
   if (!interrupt.interrupted()) {
     consumers.ResetLatencies();
     const uint64_t received_before = consumers.received();
     const int64_t start_ns = SteadyNanoseconds();
-    result.published =
-        RunPhase(publishers, consumers, MeasuredPhase(options), interrupt, options, &answered_ns);
+    result.published = RunPhase(publishers, consumers, one_at_a_time, MeasuredPhase(options),
+                                interrupt, options, &answered_ns);
     result.delivered = consumers.received() - received_before;
     result.publish_time = absl::Nanoseconds(answered_ns - start_ns);
     result.delivery_time =

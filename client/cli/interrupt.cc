@@ -1,6 +1,5 @@
 #include "client/cli/interrupt.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <utility>
@@ -24,7 +23,7 @@ sigset_t Signals() {
 
 Interrupt::Interrupt() {
   const sigset_t signals = Signals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  pthread_sigmask(SIG_BLOCK, &signals, &mask_before_);
   thread_ = std::thread(&Interrupt::Watch, this);
 }
 
@@ -32,6 +31,7 @@ Interrupt::~Interrupt() {
   stopping_.store(true, std::memory_order_relaxed);
   pthread_kill(thread_.native_handle(), SIGUSR2);
   thread_.join();
+  pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
 void Interrupt::OnInterrupt(std::function<void()> handler) {

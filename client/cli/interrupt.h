@@ -2,6 +2,8 @@
 #ifndef CLIENT_CLI_INTERRUPT_H_
 #define CLIENT_CLI_INTERRUPT_H_
 
+#include <signal.h>
+
 #include <atomic>
 #include <functional>
 #include <thread>
@@ -13,7 +15,7 @@
 namespace estiba::cli {
 
 // Owner: a command, at most one at a time. Must be made before any other thread is started (threads
-// inherit that these signals are blocked), so before the estiba::Client.
+// inherit that these signals are blocked), so before the estiba::Client, and go away on the same thread.
 //
 // The first SIGINT or SIGTERM sets `interrupted` and runs the handler; the second ends the process
 // at once with exit code 130.
@@ -42,6 +44,7 @@ class Interrupt {
   std::atomic<bool> stopping_ = false;
   mutable absl::Mutex mutex_;
   std::function<void()> handler_ ABSL_GUARDED_BY(mutex_);
+  sigset_t mask_before_ = {};
   std::thread thread_;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
@@ -41,7 +42,7 @@ std::string Complaint(const CLI::App& app, const CLI::App& command, const CLI::P
 }
 
 // --help and --version are no errors.
-int Explain(const CLI::App& app, const CLI::ParseError& error) {
+int Explain(const CLI::App& app, const CLI::ParseError& error, const Context& context) {
   if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr ||
       dynamic_cast<const CLI::CallForAllHelp*>(&error) != nullptr) {
     return PrintText(app.help());
@@ -50,8 +51,8 @@ int Explain(const CLI::App& app, const CLI::ParseError& error) {
     return PrintText(absl::StrCat(error.what(), "\n"));
   }
   const CLI::App& command = Chosen(app);
-  Warn(absl::StrCat(Complaint(app, command, error), "\n  see `", CommandPath(command), " --help`"));
-  return kExitUsage;
+  return FailUsage(context, absl::StrCat(Complaint(app, command, error), "\n  see `",
+                                         CommandPath(command), " --help`"));
 }
 
 int Main(int argc, char** argv) {
@@ -62,12 +63,15 @@ int Main(int argc, char** argv) {
   CLI::App app("Publish to, consume from, and look after an Estiba broker", "estiba");
   Context context;
   AddEverything(app, context);
+  std::vector<std::string> arguments = MarkLiterals(argc, argv);
+  // What stops parsing may stop it before the option itself is seen.
+  const bool json = absl::c_linear_search(arguments, "--json");
   try {
-    std::vector<std::string> arguments = MarkLiterals(argc, argv);
     std::reverse(arguments.begin(), arguments.end());  // As CLI11 wants them.
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    return Explain(app, error);
+    context.json = json;
+    return Explain(app, error, context);
   }
   Unmark(context.server);
   Unmark(context.client_name);

@@ -34,7 +34,7 @@ grpc::ChannelArguments Arguments(const ClientOptions& options) {
   // A frame of the broker's in one piece and one read.
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
   arguments.SetInt(GRPC_ARG_TCP_READ_CHUNK_SIZE, 256 << 10);
-  // One connection for each Client, also to the same broker.
+  // Connections are not shared with other channels to the same broker.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // Notices a dead peer within 40 s, also while nothing is sent.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
@@ -50,16 +50,23 @@ grpc::ChannelArguments Arguments(const ClientOptions& options) {
   // Retrying is done here, with knowledge of what may be sent twice; gRPC's own only costs time.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // The environment's http_proxy is meant for the web, and seldom knows the way to a broker.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return arguments;
+}
+
+std::shared_ptr<grpc::Channel> OpenChannel(const ClientOptions& options) {
+  return grpc::CreateCustomChannel(options.target, grpc::InsecureChannelCredentials(),
+                                   Arguments(options));
 }
 
 }  // namespace
 
 Connection::Connection(ClientOptions options)
     : options_(Checked(std::move(options))),
-      channel_(grpc::CreateCustomChannel(options_.target, grpc::InsecureChannelCredentials(),
-                                         Arguments(options_))),
-      stub_(channel_) {
+      channel_(OpenChannel(options_)),
+      calls_(channel_),
+      deliveries_(OpenChannel(options_)) {
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { RunQueue(); });
 }
 
@@ -94,7 +101,7 @@ absl::Status Connection::Unary(const std::string& method, const grpc::ByteBuffer
   if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
   grpc::CompletionQueue queue;
   grpc::Status status;
-  auto call = stub_.PrepareUnaryCall(&context, method, request, &queue);
+  auto call = calls_.PrepareUnaryCall(&context, method, request, &queue);
   call->StartCall();
   call->Finish(&response, &status, nullptr);
   void* tag = nullptr;

@@ -1,4 +1,4 @@
-// The gRPC channel to one broker and the threads that complete its calls.
+// The gRPC channels to one broker and the threads that complete their calls.
 //
 // Owner: shared by a Client and everything made from it. Destroyed by an application thread (never
 // one of its own), after every stream and timer on it has ended; then it stops and joins its
@@ -37,6 +37,10 @@ class QueueTag {
   ~QueueTag() = default;
 };
 
+// Each has a TCP connection of its own: what is sent and what is received do not queue behind each
+// other, and gRPC serves one connection on one thread at a time.
+enum class Lane { kCalls, kDeliveries };
+
 class Connection {
  public:
   explicit Connection(ClientOptions options);
@@ -45,7 +49,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   const ClientOptions& options() const { return options_; }
-  grpc::GenericStub& stub() { return stub_; }
+  grpc::GenericStub& stub(Lane lane) { return lane == Lane::kCalls ? calls_ : deliveries_; }
   grpc::CompletionQueue* queue() { return &queue_; }
 
   // Adds the metadata that every call carries.
@@ -67,8 +71,10 @@ class Connection {
   void RunQueue();
 
   const ClientOptions options_;
+  // They connect when first used.
   const std::shared_ptr<grpc::Channel> channel_;
-  grpc::GenericStub stub_;
+  grpc::GenericStub calls_;
+  grpc::GenericStub deliveries_;
   grpc::CompletionQueue queue_;
   std::vector<std::thread> threads_;
 };

@@ -2,13 +2,9 @@
 
 #include <algorithm>
 
-#include "absl/random/random.h"
-#include "client/src/status.h"
-
 namespace estiba::internal {
 namespace {
 
-constexpr char kPublishMethod[] = "/estiba.v1.Broker/Publish";
 // The broker's limits.
 constexpr size_t kMaxMessageBytes = size_t{10} << 20;
 constexpr size_t kMaxBatchBytes = size_t{15} << 20;
@@ -23,13 +19,6 @@ PublisherOptions Checked(PublisherOptions options) {
   return options;
 }
 
-std::string RandomProducer() {
-  absl::BitGen bits;
-  std::string producer(16, '\0');
-  for (char& byte : producer) byte = static_cast<char>(absl::Uniform(bits, 0, 256));
-  return producer;
-}
-
 }  // namespace
 
 PublisherImpl::PublisherImpl(std::shared_ptr<Connection> connection, std::string topic,
@@ -37,7 +26,6 @@ PublisherImpl::PublisherImpl(std::shared_ptr<Connection> connection, std::string
     : connection_(std::move(connection)),
       topic_(std::move(topic)),
       options_(Checked(std::move(options))),
-      producer_(RandomProducer()),
       reconnect_backoff_(connection_->options().min_backoff, connection_->options().max_backoff),
       retry_backoff_(options_.min_retry_backoff, options_.max_retry_backoff),
       timer_(*connection_, [this](bool fired) { OnTimer(fired); }) {
@@ -51,8 +39,7 @@ PublisherImpl::~PublisherImpl() {
   Shutdown();
 }
 
-// --- Gathering
-// ------------------------------------------------------------------------------------
+// --- Gathering ---
 
 absl::Status PublisherImpl::Add(absl::Span<const MessageRef> messages, WhenFull when_full,
                                 Publisher::Callback* callback, size_t& accepted) {
@@ -136,8 +123,7 @@ bool PublisherImpl::LingerIsOver() const {
          absl::Now() >= open_since_ + options_.linger;
 }
 
-// --- Sending
-// --------------------------------------------------------------------------------------
+// --- Sending ---
 
 std::optional<PublisherImpl::PendingWrite> PublisherImpl::TakeWrite() {
   if (writing_ || half_closed_) return std::nullopt;
@@ -174,170 +160,7 @@ void PublisherImpl::SendNext() {
   CarryOut(std::move(write));
 }
 
-// --- The stream
-// -----------------------------------------------------------------------------------
-
-void PublisherImpl::OpenStream() {
-  if (producer_identity_ != queue_.identity()) {
-    producer_identity_ = queue_.identity();
-    producer_ = RandomProducer();
-  }
-  first_request_ = true;
-  // After a failure, wait inside gRPC until there is a connection instead of trying at intervals.
-  const bool failed = !last_stream_error_.ok();
-  stream_ = Stream::Open(*connection_, kPublishMethod, *this,
-                         failed ? Stream::Unreachable::kWait : Stream::Unreachable::kFail);
-}
-
-void PublisherImpl::OnOpen() {
-  std::shared_ptr<Stream> stream;
-  {
-    absl::MutexLock lock(&mutex_);
-    stream_open_ = true;
-    queue_.OnStreamOpen();
-    stream = stream_;
-  }
-  stream->Read();
-  SendNext();
-}
-
-void PublisherImpl::OnWritten() {
-  {
-    absl::MutexLock lock(&mutex_);
-    writing_ = false;
-  }
-  SendNext();
-}
-
-void PublisherImpl::OnRead(grpc::ByteBuffer& message) {
-  std::shared_ptr<Stream> stream;
-  std::optional<PendingWrite> write;
-  bool sound = ParsePublishResponse(message, results_);
-  {
-    absl::MutexLock lock(&mutex_);
-    stream = stream_;
-    last_stream_error_ = absl::OkStatus();
-    reconnect_backoff_.Reset();
-    for (BatchResult& result : results_) {
-      absl::StatusOr<std::optional<SettledBatch>> settled = queue_.OnResult(result);
-      sound = sound && settled.ok();
-      if (!sound) break;
-      if (*settled) Settle(*std::move(*settled));
-    }
-    if (const std::optional<absl::Duration> wait = queue_.retry_wait()) {
-      if (retry_at_ == absl::InfiniteFuture()) {
-        retry_at_ = absl::Now() + std::max(*wait, retry_backoff_.Next());
-      }
-    }
-    write = TakeWrite();
-  }
-  CarryOut(std::move(write));
-  DeliverOutcomes();
-  if (sound) {
-    stream->Read();
-  } else {
-    stream->Cancel();
-  }
-}
-
-void PublisherImpl::OnEnd(const absl::Status& status) {
-  {
-    absl::MutexLock lock(&mutex_);
-    stream_open_ = writing_ = half_closed_ = false;
-    retry_at_ = absl::InfiniteFuture();
-    queue_.OnStreamEnd();
-    const bool lost = status.ok() || IsConnectionLoss(status) || absl::IsResourceExhausted(status);
-    last_stream_error_ =
-        status.ok() ? absl::UnavailableError("the broker ended the stream") : status;
-    refused_ = !lost;
-    if (refused_) {
-      // The broker wants none of it. Messages that come later are tried with a new stream.
-      if (!open_.empty()) Seal();
-      Settle(queue_.GiveUpAll(status));
-    }
-    reopen_at_ = absl::Now() + reconnect_backoff_.Next();
-    if (!closed_) ++stats_.reconnects;
-  }
-  DeliverOutcomes();
-  // Last, because Shutdown waits for it: afterwards this object may be gone.
-  absl::MutexLock lock(&mutex_);
-  stream_.reset();
-  ScheduleTimer();
-  settled_.SignalAll();
-}
-
-// --- Time
-// -----------------------------------------------------------------------------------------
-
-bool PublisherImpl::WantsStream() const {
-  if (stream_ != nullptr || shutting_down_) return false;
-  // Otherwise it is kept ready for what may come, unless the broker refused it.
-  return !queue_.empty() || !open_.empty() || !(closed_ || refused_);
-}
-
-std::optional<absl::Time> PublisherImpl::NextEvent() const {
-  absl::Time next = absl::InfiniteFuture();
-  if (WantsStream()) next = reopen_at_;
-  if (stream_open_) next = std::min(next, retry_at_);
-  if (!stream_open_ || !queue_.may_send()) {
-    if (const auto deadline = queue_.deadline()) {
-      next = std::min(next, *deadline);
-    } else if (queue_.empty() && !open_.empty()) {
-      next = std::min(next, open_since_ + options_.retry_timeout);
-    }
-  } else if (!writing_ && !open_.empty()) {
-    next = std::min(next, open_since_ + options_.linger);
-  }
-  if (next == absl::InfiniteFuture()) return std::nullopt;
-  return next;
-}
-
-void PublisherImpl::ScheduleTimer() {
-  if (in_timer_ || shutting_down_) return;
-  const std::optional<absl::Time> next = NextEvent();
-  if (!next || (timer_at_ && *timer_at_ <= *next)) return;
-  if (timer_at_) {
-    // It is set again when this has brought it back.
-    timer_.Cancel();
-  } else {
-    timer_at_ = next;
-    timer_.Set(*next);
-  }
-}
-
-void PublisherImpl::OnTimer(bool) {
-  std::optional<PendingWrite> write;
-  {
-    absl::MutexLock lock(&mutex_);
-    timer_at_.reset();
-    in_timer_ = true;
-    const absl::Time now = absl::Now();
-    if (retry_at_ <= now) {
-      retry_at_ = absl::InfiniteFuture();
-      queue_.Retry();
-    }
-    if (!stream_open_ || !queue_.may_send()) {
-      if (!open_.empty() && open_since_ + options_.retry_timeout <= now) Seal();
-      Settle(queue_.GiveUp(
-          now, last_stream_error_.ok()
-                   ? absl::UnavailableError("no connection to " + connection_->options().target)
-                   : last_stream_error_));
-      if (!queue_.retry_wait()) retry_at_ = absl::InfiniteFuture();
-    }
-    if (WantsStream() && reopen_at_ <= now) OpenStream();
-    write = TakeWrite();
-  }
-  CarryOut(std::move(write));
-  DeliverOutcomes();
-  // Last, because Shutdown waits for it: afterwards this object may be gone.
-  absl::MutexLock lock(&mutex_);
-  in_timer_ = false;
-  ScheduleTimer();
-  settled_.SignalAll();
-}
-
-// --- Outcomes
-// -------------------------------------------------------------------------------------
+// --- Outcomes ---
 
 void PublisherImpl::Settle(std::vector<SettledBatch> settled) {
   for (SettledBatch& one : settled) Settle(std::move(one));
@@ -356,9 +179,8 @@ void PublisherImpl::Settle(SettledBatch settled) {
     if (settled.published.duplicate) ++stats_.duplicate_batches;
   } else {
     stats_.failed_messages += batch.count;
-    if (first_failure_.ok()) first_failure_ = settled.status;
   }
-  outcomes_.push_back(std::move(settled));
+  outcomes_.Push(std::move(settled));
   // Waking a waiting publisher for each batch would make two threads take turns at every one.
   if (room_waiters_ > 0 && window_bytes_ <= options_.max_in_flight_bytes / 4 * 3 &&
       window_messages_ <= options_.max_in_flight_messages / 4 * 3) {
@@ -366,67 +188,27 @@ void PublisherImpl::Settle(SettledBatch settled) {
   }
 }
 
-void PublisherImpl::DeliverOutcomes() {
-  mutex_.Lock();
-  if (!delivering_) {
-    delivering_ = true;
-    while (!outcomes_.empty()) {
-      SettledBatch settled = std::move(outcomes_.front());
-      outcomes_.pop_front();
-      mutex_.Unlock();
-      Deliver(settled);
-      mutex_.Lock();
-      settled_messages_ += settled.batch->count;
-    }
-    delivering_ = false;
-    if (flushing_ > 0) settled_.SignalAll();
-  }
-  mutex_.Unlock();
-}
-
-void PublisherImpl::Deliver(SettledBatch& settled) {
-  Batch& batch = *settled.batch;
-  const bool ok = settled.status.ok();
-  for (auto& [index, callback] : batch.callbacks) {
-    if (ok) {
-      callback(settled.published.first_sequence + index);
-    } else {
-      callback(settled.status);
-    }
-  }
-  if (ok && options_.on_batch) options_.on_batch(settled.published);
-  const uint64_t unheard = batch.count - batch.callbacks.size();
-  if (!ok && unheard > 0 && options_.on_failure) options_.on_failure({settled.status, unheard});
-}
-
-// --- The end
-// --------------------------------------------------------------------------------------
+// --- The end ---
 
 absl::Status PublisherImpl::Flush(absl::Time deadline) {
   if (connection_->OnOwnThread()) {
     return absl::FailedPreconditionError("Flush would wait for the thread it is called on");
   }
-  mutex_.Lock();
-  const uint64_t target = stats_.accepted_messages;
-  ++flushing_;
-  std::optional<PendingWrite> write = TakeWrite();
-  mutex_.Unlock();
+  uint64_t target = 0;
+  std::optional<PendingWrite> write;
+  {
+    absl::MutexLock lock(&mutex_);
+    target = stats_.accepted_messages;
+    ++flushing_;  // nothing lingers meanwhile
+    write = TakeWrite();
+  }
   CarryOut(std::move(write));
-  mutex_.Lock();
-  bool in_time = true;
-  while (settled_messages_ < target && in_time) {
-    in_time = !settled_.WaitWithDeadline(&mutex_, deadline);
-  }
+  const bool delivered = outcomes_.Await(target, deadline);
+  absl::MutexLock lock(&mutex_);
   --flushing_;
-  absl::Status status;
-  if (settled_messages_ < target) {
-    status = absl::DeadlineExceededError(std::to_string(target - settled_messages_) +
-                                         " messages are still unanswered");
-  } else {
-    status = std::exchange(first_failure_, absl::OkStatus());
-  }
-  mutex_.Unlock();
-  return status;
+  if (delivered) return outcomes_.TakeFirstFailure();
+  return absl::DeadlineExceededError(std::to_string(window_messages_) +
+                                     " messages are still unanswered");
 }
 
 absl::Status PublisherImpl::Close(absl::Time deadline) {
@@ -449,13 +231,13 @@ absl::Status PublisherImpl::Close(absl::Time deadline) {
     half_close = stream_open_ && !writing_ && !half_closed_ && status.ok();
     half_closed_ = half_closed_ || half_close;
   }
-  DeliverOutcomes();
+  outcomes_.Deliver();
   if (stream && half_close) {
     // A proper end, so that the broker sees a client that is done and not one that broke off.
     stream->HalfClose();
     const absl::Time patience = std::min(deadline, absl::Now() + absl::Seconds(1));
     absl::MutexLock lock(&mutex_);
-    while (stream_ != nullptr && !settled_.WaitWithDeadline(&mutex_, patience)) {
+    while (stream_ != nullptr && !ended_.WaitWithDeadline(&mutex_, patience)) {
     }
   }
   Shutdown();
@@ -472,7 +254,7 @@ void PublisherImpl::Shutdown() {
   }
   if (stream) stream->Cancel();
   absl::MutexLock lock(&mutex_);
-  while (stream_ != nullptr || timer_at_ || in_timer_) settled_.Wait(&mutex_);
+  while (stream_ != nullptr || timer_at_ || in_timer_) ended_.Wait(&mutex_);
 }
 
 PublisherStats PublisherImpl::Stats() const {

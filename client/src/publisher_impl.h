@@ -6,7 +6,6 @@
 #ifndef ESTIBA_CLIENT_SRC_PUBLISHER_IMPL_H_
 #define ESTIBA_CLIENT_SRC_PUBLISHER_IMPL_H_
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +17,7 @@
 #include "client/src/backoff.h"
 #include "client/src/batch_buffer.h"
 #include "client/src/connection.h"
+#include "client/src/outcome_queue.h"
 #include "client/src/publish_queue.h"
 #include "client/src/stream.h"
 #include "client/src/timer.h"
@@ -89,17 +89,16 @@ class PublisherImpl final : private StreamListener {
   const std::shared_ptr<Connection> connection_;
   const std::string topic_;
   const PublisherOptions options_;
+  OutcomeQueue outcomes_{options_};
 
   mutable absl::Mutex mutex_;
-  absl::CondVar room_;     // the window has room, or the end has come
-  absl::CondVar settled_;  // everything accepted is settled, or the stream or timer has ended
+  absl::CondVar room_;   // the window has room, or the end has come
+  absl::CondVar ended_;  // the stream or a timer has ended
 
   BatchBuffer open_ ABSL_GUARDED_BY(mutex_);
   absl::Time open_since_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::pair<uint32_t, Publisher::Callback>> open_callbacks_ ABSL_GUARDED_BY(mutex_);
   PublishQueue queue_ ABSL_GUARDED_BY(mutex_);
-  std::deque<SettledBatch> outcomes_ ABSL_GUARDED_BY(mutex_);
-  bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);
   bool stream_open_ ABSL_GUARDED_BY(mutex_) = false;
@@ -126,9 +125,6 @@ class PublisherImpl final : private StreamListener {
   int flushing_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t window_messages_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t window_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Status first_failure_ ABSL_GUARDED_BY(mutex_);
-  // Messages whose outcome has been delivered.
-  uint64_t settled_messages_ ABSL_GUARDED_BY(mutex_) = 0;
   PublisherStats stats_ ABSL_GUARDED_BY(mutex_);
 
   // Only for OnRead, which is never called twice at once.

@@ -13,7 +13,8 @@ StatsWatchImpl::StatsWatchImpl(std::shared_ptr<Connection> connection, grpc::Byt
       request_(std::move(request)),
       callback_(std::move(callback)) {
   absl::MutexLock lock(&mutex_);
-  stream_ = Stream::Open(*connection_, "/estiba.v1.Admin/Stats", *this, Stream::Unreachable::kFail);
+  stream_ = Stream::Open(*connection_, Lane::kCalls, "/estiba.v1.Admin/Stats", *this,
+                         Stream::Unreachable::kFail);
 }
 
 StatsWatchImpl::~StatsWatchImpl() {

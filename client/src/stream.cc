@@ -6,9 +6,9 @@
 
 namespace estiba::internal {
 
-std::shared_ptr<Stream> Stream::Open(Connection& connection, const std::string& method,
+std::shared_ptr<Stream> Stream::Open(Connection& connection, Lane lane, const std::string& method,
                                      StreamListener& listener, Unreachable unreachable) {
-  std::shared_ptr<Stream> stream(new Stream(connection, method, listener));
+  std::shared_ptr<Stream> stream(new Stream(connection, lane, method, listener));
   stream->context_.set_wait_for_ready(unreachable == Unreachable::kWait);
   {
     absl::MutexLock lock(&stream->mutex_);
@@ -21,10 +21,11 @@ std::shared_ptr<Stream> Stream::Open(Connection& connection, const std::string& 
   return stream;
 }
 
-Stream::Stream(Connection& connection, const std::string& method, StreamListener& listener)
+Stream::Stream(Connection& connection, Lane lane, const std::string& method,
+               StreamListener& listener)
     : listener_(listener) {
   connection.Prepare(context_);
-  call_ = connection.stub().PrepareCall(&context_, method, connection.queue());
+  call_ = connection.stub(lane).PrepareCall(&context_, method, connection.queue());
 }
 
 void Stream::Read() {

@@ -43,7 +43,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // What to do while there is no connection: end with UNAVAILABLE, or wait until there is one.
   enum class Unreachable { kFail, kWait };
 
-  static std::shared_ptr<Stream> Open(Connection& connection, const std::string& method,
+  static std::shared_ptr<Stream> Open(Connection& connection, Lane lane, const std::string& method,
                                       StreamListener& listener, Unreachable unreachable);
 
   // Asks for one message. At most one may be asked for at a time, after OnOpen.
@@ -65,7 +65,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
     void (Stream::*const handler)(bool);
   };
 
-  Stream(Connection& connection, const std::string& method, StreamListener& listener);
+  Stream(Connection& connection, Lane lane, const std::string& method, StreamListener& listener);
 
   void Opened(bool ok);
   void ReadDone(bool ok);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/bench_one_at_a_time.h"
 #include "client/cli/bench_options.h"
 #include "client/cli/bench_payload.h"
 #include "client/cli/bench_report.h"
@@ -55,7 +56,8 @@ class Run {
   absl::Status Start() {
     for (uint64_t i = 0; i < options_.subscribers; ++i) {
       subscribers_.push_back(std::make_unique<NatsSubscriber>(NatsSubscriber::Options{
-          options_.url, subject_, options_.size, options_.one_at_a_time ? 1u : 64u}));
+          options_.url, subject_, options_.size, options_.one_at_a_time ? 1u : 64u,
+          options_.one_at_a_time ? &one_at_a_time_ : nullptr}));
       const absl::Status status = subscribers_.back()->Start(options_.patience);
       if (!status.ok()) return status;
     }
@@ -83,17 +85,18 @@ class Run {
     const int64_t end_ns =
         duration ? cli::SteadyNanoseconds() + absl::ToInt64Nanoseconds(*duration) : kEver;
     uint64_t left = count.value_or(duration ? std::numeric_limits<uint64_t>::max() : 1'000'000);
+    if (options_.one_at_a_time) {
+      one_at_a_time_.Run(left, end_ns, options_.patience);
+      left = 0;
+    }
     while (left > 0) {
       const int64_t now = cli::SteadyNanoseconds();
       if (now >= end_ns) break;
-      const uint64_t piece = options_.one_at_a_time ? 1 : std::min(left, kPiece);
-      if (options_.one_at_a_time) {
-        for (const auto& subscriber : subscribers_) subscriber->Expect(published_ + 1);
-      }
+      const uint64_t piece = std::min(left, kPiece);
       const absl::Status status = Publish(piece, now);
       if (!status.ok()) return status;
       left -= piece;
-      if (options_.one_at_a_time ? !WaitForAll() : !WaitForRoom()) break;
+      if (!WaitForRoom()) break;
     }
     const absl::Status status = publisher_.Flush(options_.patience);
     flushed_ns_ = cli::SteadyNanoseconds();
@@ -171,6 +174,8 @@ class Run {
   const std::string subject_;
   std::string payload_;
   NatsPublisher publisher_;
+  cli::OneAtATime one_at_a_time_{options_.subscribers,
+                                 [this] { return Publish(1, cli::SteadyNanoseconds()); }};
   std::vector<std::unique_ptr<NatsSubscriber>> subscribers_;
   uint64_t published_ = 0;
   int64_t flushed_ns_ = 0;

@@ -115,6 +115,7 @@ void NatsSubscriber::Receive(std::string_view payload) {
     if (sent_ns != 0) latency_.Record(now - sent_ns);
   }
   received_.store(received, std::memory_order_release);
+  if (options_.one_at_a_time != nullptr) options_.one_at_a_time->Delivered(1);
   if (last) {
     const absl::MutexLock lock(&mutex_);
     arrived_.SignalAll();
@@ -122,7 +123,7 @@ void NatsSubscriber::Receive(std::string_view payload) {
 }
 
 void NatsSubscriber::WaitFor(uint64_t wanted, absl::Duration patience) {
-  Expect(wanted);
+  wanted_.store(wanted, std::memory_order_relaxed);
   const absl::MutexLock lock(&mutex_);
   uint64_t before = received();
   absl::Time deadline = absl::Now() + patience;
@@ -133,7 +134,7 @@ void NatsSubscriber::WaitFor(uint64_t wanted, absl::Duration patience) {
     before = received();
     deadline = absl::Now() + patience;
   }
-  Expect(kNone);
+  wanted_.store(kNone, std::memory_order_relaxed);
 }
 
 }  // namespace estiba::bench

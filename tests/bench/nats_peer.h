@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/cli/bench_one_at_a_time.h"
 #include "client/cli/delivery_tracker.h"
 #include "client/cli/latency_histogram.h"
 
@@ -55,6 +56,8 @@ class NatsSubscriber {
     // Looks at the clock for one in so many messages (a power of two): NATS hands them over one by
     // one, and a look costs several percent of that.
     uint64_t clock_every = 1;
+    // Told of every delivery, unless null.
+    cli::OneAtATime* one_at_a_time = nullptr;
   };
 
   explicit NatsSubscriber(const Options& options);
@@ -62,9 +65,6 @@ class NatsSubscriber {
 
   // Returns when the server knows of the subscription.
   absl::Status Start(absl::Duration timeout);
-  // Says how many will have come in all, if that is known before they are published: the last one
-  // is then noticed at once.
-  void Expect(uint64_t wanted) { wanted_.store(wanted, std::memory_order_relaxed); }
   // Waits until so many have come in all, or none came for `patience`.
   void WaitFor(uint64_t wanted, absl::Duration patience);
   uint64_t received() const { return received_.load(std::memory_order_acquire); }

@@ -51,7 +51,7 @@ cli::BenchResult RunBeside(const cli::Context& context, const cli::BenchOptions&
   result.status = topic.Create();
   if (!result.status.ok()) return result;
 
-  cli::BenchConsumers consumers(receiving, options, {topic.name()});
+  cli::BenchConsumers consumers(receiving, options, {topic.name()}, nullptr);
   cli::BenchPublishers publishers(sending, options, {topic.name()});
   result.status = consumers.StartAll(context.timeout);
   std::vector<std::unique_ptr<StuckConsumer>> never_reading;

@@ -163,6 +163,16 @@ TEST_CASE("with --json errors are JSON, wherever the option stands") {
   }
 }
 
+TEST_CASE("with --json wrong use is JSON, too") {
+  for (const Words& words : {Words{"bogus", "--json"}, Words{"sub", "t", "--json", "--raw"}}) {
+    const Finished run = Estiba(words);
+    CHECK(run.status.code == 2);
+    const auto json = nlohmann::json::parse(run.stderr_text, nullptr, false);
+    REQUIRE(json.is_object());
+    CHECK(json["error"]["code"] == "INVALID_ARGUMENT");
+  }
+}
+
 TEST_CASE("the server comes from the environment, too") {
   Process process({BuiltProgram("estiba"), "topic", "list"}, {{"ESTIBA_SERVER", "127.0.0.1:2"}});
   REQUIRE(process.Wait()->code == 4);

@@ -37,7 +37,7 @@ class Connection;
 
 struct ClientOptions {
   // Where the broker listens: "host:port", or any other gRPC target ("unix:/run/estiba.sock",
-  // "dns:///broker.example:8085").
+  // "dns:///broker.example:8085"). Connected to directly, whatever http_proxy says.
   std::string target = "localhost:8085";
   // What Admin::ListConnections shows and Admin::CloseConnections takes: 1-255 printable ASCII
   // characters. Empty: the broker shows the peer's address.

@@ -1,0 +1,144 @@
+// SubscriberImpl's way in: frames to callbacks, or to the queue that is pulled from, and the credit
+// that is returned for them.
+#include <algorithm>
+#include <utility>
+
+#include "client/src/subscriber_impl.h"
+
+namespace estiba::internal {
+
+bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
+  const size_t messages = frame->messages().size();
+  const size_t bytes = frame->frame().bytes;
+  bool read_on = true;
+  {
+    absl::MutexLock lock(&mutex_);
+    Count(*frame);
+    if (mode_ == Mode::kPull && messages > 0) {
+      queue_.Push(frame);
+      read_on = queue_.bytes() < options_.buffer_bytes || state_ == State::kStopping;
+      reading_paused_ = !read_on;
+      arrived_.SignalAll();
+    }
+  }
+  if (frame->started() && options_.on_started) options_.on_started(*frame->started());
+  if (frame->gap() && options_.on_gap) options_.on_gap(*frame->gap());
+  if (mode_ != Mode::kPull && messages > 0) {
+    Deliver(*frame);
+    if (!explicit_acks()) {
+      mutex_.Lock();
+      ReturnCredit(messages, bytes);
+      SendNextAndUnlock();
+    }
+  }
+  return read_on;
+}
+
+void SubscriberImpl::Deliver(const FrameBuffer& frame) {
+  if (mode_ == Mode::kFrames) {
+    on_frame_(frame.frame());
+    return;
+  }
+  for (const MessageView& message : frame.messages()) {
+    on_message_(message);
+    if (discard_.load(std::memory_order_relaxed)) return;
+  }
+}
+
+void SubscriberImpl::Count(const FrameBuffer& frame) {
+  const auto& messages = frame.messages();
+  if (frame.started()) {
+    backoff_.Reset();
+    failed_before_ = false;
+    if (resume_sequence_ == 0) resume_sequence_ = frame.started()->next_sequence;
+  }
+  if (frame.gap()) {
+    const SequenceRange& range = frame.gap()->range;
+    stats_.gap_messages += range.last - range.first + 1;
+    resume_sequence_ = std::max(resume_sequence_, range.last + 1);
+  }
+  if (messages.empty()) return;
+  ++stats_.received_frames;
+  stats_.received_messages += messages.size();
+  stats_.received_bytes += frame.frame().bytes;
+  if (messages.front().delivery_attempt() > 1) stats_.redelivered_messages += messages.size();
+  resume_sequence_ = std::max(resume_sequence_, messages.back().sequence() + 1);
+}
+
+void SubscriberImpl::ReturnCredit(size_t messages, size_t bytes) {
+  if (explicit_acks() || (credit_.max_messages == 0 && credit_.max_bytes == 0)) return;
+  used_messages_ += messages;
+  used_bytes_ += bytes;
+  const bool due = (credit_.max_messages > 0 && used_messages_ * 4 >= credit_.max_messages) ||
+                   (credit_.max_bytes > 0 && used_bytes_ * 4 >= credit_.max_bytes);
+  if (!due) return;
+  outbox_.ReturnCredit(used_messages_, used_bytes_);
+  used_messages_ = used_bytes_ = 0;
+}
+
+absl::Status SubscriberImpl::Await(absl::Time deadline) {
+  if (mode_ != Mode::kPull) {
+    return absl::FailedPreconditionError("this subscriber delivers to a callback");
+  }
+  if (state_ == State::kIdle) {
+    state_ = State::kRunning;
+    OpenStream();
+  }
+  while (queue_.empty()) {
+    if (state_ == State::kEnded && final_status_.ok()) {
+      return absl::CancelledError("the subscriber was stopped");
+    }
+    if (state_ == State::kEnded) return final_status_;
+    if (deadline == absl::InfinitePast()) return absl::DeadlineExceededError("no message is here");
+    if (connection_->OnOwnThread()) {
+      return absl::FailedPreconditionError("Next would wait for the thread it is called on");
+    }
+    if (arrived_.WaitWithDeadline(&mutex_, deadline) && queue_.empty() && state_ != State::kEnded) {
+      return absl::DeadlineExceededError("no message came in time");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ReceivedMessage> SubscriberImpl::Next(absl::Time deadline) {
+  mutex_.Lock();
+  if (absl::Status status = Await(deadline); !status.ok()) {
+    mutex_.Unlock();
+    return status;
+  }
+  ReceivedMessage message = queue_.PopMessage();
+  TakenAndUnlock(1, FrameQueue::RecordBytes(message));
+  return message;
+}
+
+absl::StatusOr<std::optional<ReceivedMessage>> SubscriberImpl::TryNext() {
+  absl::StatusOr<ReceivedMessage> message = Next(absl::InfinitePast());
+  if (message.ok()) return *std::move(message);
+  if (absl::IsDeadlineExceeded(message.status())) return std::nullopt;
+  return message.status();
+}
+
+absl::StatusOr<ReceivedFrame> SubscriberImpl::NextFrame(absl::Time deadline) {
+  mutex_.Lock();
+  if (absl::Status status = Await(deadline); !status.ok()) {
+    mutex_.Unlock();
+    return status;
+  }
+  ReceivedFrame frame = queue_.PopFrame();
+  TakenAndUnlock(frame.messages.size(), frame.bytes);
+  return frame;
+}
+
+void SubscriberImpl::TakenAndUnlock(size_t messages, size_t bytes) {
+  ReturnCredit(messages, bytes);
+  std::shared_ptr<Stream> stream;
+  // Not before there is room for a good deal: otherwise every message taken would cost a read.
+  if (reading_paused_ && queue_.bytes() <= options_.buffer_bytes / 2) {
+    reading_paused_ = false;
+    stream = stream_;
+  }
+  SendNextAndUnlock();
+  if (stream) stream->Read();
+}
+
+}  // namespace estiba::internal
