@@ -15,7 +15,7 @@
 namespace estiba {
 namespace {
 
-constexpr absl::Duration kHousekeeping = absl::Seconds(2);
+constexpr absl::Duration kHousekeeping = absl::Seconds(1);
 // How long ended streams may take to take their status.
 constexpr absl::Duration kPatience = absl::Seconds(1);
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(10);

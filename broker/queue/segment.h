@@ -14,7 +14,7 @@ namespace estiba {
 // What all topics of a broker take their memory from.
 struct Memory {
   Memory(uint64_t budget_bytes, uint32_t segment_bytes)
-      : budget(budget_bytes), pool(segment_bytes), max_segment_bytes(segment_bytes) {}
+      : budget(budget_bytes), pool(segment_bytes, budget), max_segment_bytes(segment_bytes) {}
 
   Budget budget;
   BlockPool pool;

@@ -45,14 +45,13 @@ class OwnTopic {
 cli::BenchResult RunBeside(const cli::Context& context, const cli::BenchOptions& options,
                            uint64_t stuck) {
   cli::BenchResult result;
-  const Client sending(context.MakeClientOptions("bench-publish"));
-  const Client receiving(context.MakeClientOptions("bench-subscribe"));
-  OwnTopic topic(sending);
+  const Client client(context.MakeClientOptions("bench"));
+  OwnTopic topic(client);
   result.status = topic.Create();
   if (!result.status.ok()) return result;
 
-  cli::BenchConsumers consumers(receiving, options, {topic.name()}, nullptr);
-  cli::BenchPublishers publishers(sending, options, {topic.name()});
+  cli::BenchConsumers consumers(client, options, {topic.name()}, nullptr);
+  cli::BenchPublishers publishers(client, options, {topic.name()});
   result.status = consumers.StartAll(context.timeout);
   std::vector<std::unique_ptr<StuckConsumer>> never_reading;
   for (uint64_t i = 0; i < stuck && result.status.ok(); ++i) {

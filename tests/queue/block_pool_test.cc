@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "broker/queue/budget.h"
 #include "tests/support/catch.h"
 
 namespace estiba {
@@ -12,7 +13,8 @@ namespace {
 constexpr size_t kCommon = 256 << 10;
 
 TEST_CASE("Block pool: blocks of all sizes are writable to their last byte") {
-  BlockPool pool(kCommon);
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
   for (const size_t bytes :
        {size_t{27}, size_t{4096}, BlockPool::kMapBytes - 1, BlockPool::kMapBytes,
         BlockPool::kMapBytes + 4096, kCommon, 2 * kCommon, kCommon + 1}) {
@@ -24,22 +26,57 @@ TEST_CASE("Block pool: blocks of all sizes are writable to their last byte") {
   }
 }
 
-TEST_CASE("Block pool: a freed block of the common size is used again, until it is trimmed") {
-  BlockPool pool(kCommon);
-  char* const block = pool.Allocate(kCommon);
-  std::memset(block, 1, kCommon);
-  pool.Free(block, kCommon);
-  REQUIRE(pool.Allocate(kCommon) == block);
-  CHECK(block[kCommon - 1] == 1);  // as it was: a warm page, not a new one
-  pool.Free(block, kCommon);
+// Freed blocks of the common size, marked; and how many of as many new ones are such.
+void FreeMarked(BlockPool& pool, std::vector<char*>& blocks) {
+  for (char* block : blocks) {
+    block[0] = 1;
+    pool.Free(block, kCommon);
+  }
+  blocks.clear();
+}
+
+size_t TakeMarked(BlockPool& pool, size_t count, std::vector<char*>& blocks) {
+  size_t marked = 0;
+  for (size_t i = 0; i < count; ++i) {
+    blocks.push_back(pool.Allocate(kCommon));
+    marked += blocks.back()[0] == 1;
+  }
+  return marked;
+}
+
+TEST_CASE("Block pool: a freed block of the common size is used again") {
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
+  std::vector<char*> blocks;
+  CHECK(TakeMarked(pool, 3, blocks) == 0);
+  const std::set<char*> before(blocks.begin(), blocks.end());
+  FreeMarked(pool, blocks);
+  CHECK(TakeMarked(pool, 3, blocks) == 3);
+  CHECK(std::set<char*>(blocks.begin(), blocks.end()) == before);
+  FreeMarked(pool, blocks);
+}
+
+TEST_CASE("Block pool: what nobody needed since the last trim goes back, and only that") {
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
+  std::vector<char*> blocks;
+  TakeMarked(pool, 10, blocks);
+  FreeMarked(pool, blocks);
+  pool.Trim();  // all came just now
+  CHECK(TakeMarked(pool, 4, blocks) == 4);
+  FreeMarked(pool, blocks);
+  pool.Trim();  // six were not needed
+  CHECK(TakeMarked(pool, 10, blocks) == 4);
+  FreeMarked(pool, blocks);
   pool.Trim();
-  char* const mapped = pool.Allocate(kCommon);
-  CHECK(mapped[kCommon - 1] == 0);
-  pool.Free(mapped, kCommon);
+  pool.Trim();
+  CHECK(TakeMarked(pool, 10, blocks) == 0);
+  FreeMarked(pool, blocks);
 }
 
 TEST_CASE("Block pool: other sizes are not kept") {
-  BlockPool pool(kCommon);
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
   char* block = pool.Allocate(2 * kCommon);
   block[0] = 1;
   pool.Free(block, 2 * kCommon);
@@ -48,38 +85,35 @@ TEST_CASE("Block pool: other sizes are not kept") {
   pool.Free(block, 2 * kCommon);
 }
 
-TEST_CASE("Block pool: keeps no more than its bound") {
-  BlockPool pool(kCommon);
-  constexpr size_t kKept = BlockPool::kKeptBytes / kCommon;
+TEST_CASE("Block pool: what is kept and what is charged stay within the limit together") {
+  Budget budget(8 * kCommon);
+  BlockPool pool(kCommon, budget);
   std::vector<char*> blocks;
-  for (size_t i = 0; i < kKept + 5; ++i) {
-    blocks.push_back(pool.Allocate(kCommon));
+  for (int i = 0; i < 8; ++i) {
+    REQUIRE(budget.TryCharge(kCommon));
+    TakeMarked(pool, 1, blocks);
+  }
+  while (blocks.size() > 2) {
     blocks.back()[0] = 1;
+    pool.Free(blocks.back(), kCommon);
+    budget.Release(kCommon);
+    blocks.pop_back();
   }
+  // Two are in use and six are kept. Three blocks' worth of something else makes room for itself.
+  REQUIRE(budget.TryCharge(3 * kCommon));
+  char* const other = pool.Allocate(3 * kCommon);
+  std::vector<char*> again;
+  REQUIRE(budget.TryCharge(3 * kCommon));
+  CHECK(TakeMarked(pool, 6, again) == 3);
+  for (char* block : again) pool.Free(block, kCommon);
   for (char* block : blocks) pool.Free(block, kCommon);
-  size_t warm = 0;
-  for (char*& block : blocks) {
-    block = pool.Allocate(kCommon);
-    warm += block[0] == 1;
-  }
-  CHECK(warm == kKept);
-  CHECK(std::set<char*>(blocks.begin(), blocks.end()).size() == blocks.size());
-  for (char* block : blocks) pool.Free(block, kCommon);
+  pool.Free(other, 3 * kCommon);
 }
 
 TEST_CASE("Block pool: says so when the system has no memory to give") {
-  BlockPool pool(kCommon);
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
   CHECK(pool.Allocate(size_t{1} << 50) == nullptr);
-}
-
-TEST_CASE("Block pool: a common size too large to keep is not kept") {
-  BlockPool pool(2 * BlockPool::kKeptBytes);
-  char* block = pool.Allocate(2 * BlockPool::kKeptBytes);
-  block[0] = 1;
-  pool.Free(block, 2 * BlockPool::kKeptBytes);
-  block = pool.Allocate(2 * BlockPool::kKeptBytes);
-  CHECK(block[0] == 0);
-  pool.Free(block, 2 * BlockPool::kKeptBytes);
 }
 
 }  // namespace
