@@ -56,6 +56,7 @@ ServerOptions ToServerOptions(const Config& config) {
   options.listen_target = config.ListenTarget();
   options.threads = config.rpc_threads;
   options.max_streams = config.max_streams;
+  options.max_pending_requests = config.max_pending_requests;
   options.min_ping_interval = config.min_ping_interval;
   options.keepalive_time = OrNever(config.keepalive_time);
   options.keepalive_timeout = config.keepalive_timeout;
@@ -80,7 +81,7 @@ Daemon::Daemon(const Config& config)
       broker_(ToBrokerOptions(config_), executor_, clock_, timers_),
       reflection_(ServiceNames()),
       server_(std::make_unique<Server>(ToServerOptions(config_), broker_, executor_, clock_,
-                                       health_, reflection_)),
+                                       timers_, health_, reflection_)),
       housekeeping_(executor_.pool()) {}
 
 Daemon::~Daemon() {

@@ -16,26 +16,12 @@ enum Field : uint32_t {
   kAttributes = 2,
   kMessageId = 3,
   kPublishTime = 4,
-  kOrderingKey = 5
+  kOrderingKey = 5,
+  kReplyTo = 15
 };
 
 absl::Status Invalid(uint32_t index, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("messages[", index, "]", what));
-}
-
-bool IsUtf8(std::string_view text) {
-  const char* p = text.data();
-  const char* const end = p + text.size();
-  // Eight ASCII characters at a time.
-  for (uint64_t word; end - p >= 8; p += 8) {
-    std::memcpy(&word, p, 8);
-    if (word & 0x8080808080808080u) break;
-  }
-  while (p != end) {
-    const auto c = boost::locale::utf::utf_traits<char>::decode(p, end);
-    if (c == boost::locale::utf::illegal || c == boost::locale::utf::incomplete) return false;
-  }
-  return true;
 }
 
 absl::Status CheckAttribute(uint32_t index, std::string_view entry) {
@@ -67,6 +53,21 @@ absl::Status CheckAttribute(uint32_t index, std::string_view entry) {
 
 }  // namespace
 
+bool IsUtf8(std::string_view text) {
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  // Eight ASCII characters at a time.
+  for (uint64_t word; end - p >= 8; p += 8) {
+    std::memcpy(&word, p, 8);
+    if (word & 0x8080808080808080u) break;
+  }
+  while (p != end) {
+    const auto c = boost::locale::utf::utf_traits<char>::decode(p, end);
+    if (c == boost::locale::utf::illegal || c == boost::locale::utf::incomplete) return false;
+  }
+  return true;
+}
+
 absl::Status CheckMessage(uint32_t index, std::string_view encoded) {
   if (encoded.size() > kMaxMessageBytes) {
     return Invalid(index, absl::StrCat(": ", encoded.size(), " bytes: at most ", kMaxMessageBytes));
@@ -78,7 +79,7 @@ absl::Status CheckMessage(uint32_t index, std::string_view encoded) {
     uint32_t type = 0;
     std::string_view bytes;
     if (!reader.ReadTag(&field, &type)) return Invalid(index, ": not a well-formed message");
-    if (field == kMessageId || field == kPublishTime) {
+    if (field == kMessageId || field == kPublishTime || field == kReplyTo) {
       return Invalid(index, absl::StrCat(": field ", field, ": is set by the broker"));
     }
     if (field > kOrderingKey) {

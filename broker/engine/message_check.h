@@ -13,4 +13,6 @@ namespace estiba {
 // Error: INVALID_ARGUMENT, naming messages[index], the field, the value and the rule.
 absl::Status CheckMessage(uint32_t index, std::string_view encoded);
 
+bool IsUtf8(std::string_view text);
+
 }  // namespace estiba

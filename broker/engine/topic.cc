@@ -384,4 +384,10 @@ bool Topic::Consumable() const {
   });
 }
 
+bool Topic::HasConsumers() const {
+  absl::MutexLock lock(&subscriptions_mutex_);
+  return std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                     [](const SubscriptionPtr& s) { return s->Stats().figures.consumers > 0; });
+}
+
 }  // namespace estiba

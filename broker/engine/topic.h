@@ -81,6 +81,8 @@ class Topic final : public Actor, private BudgetWaiter {
   TopicStats Stats() const;
   // Whether something is held that a consumer connected now could still take, or is taking.
   bool Consumable() const;
+  // Whether any of its subscriptions has a consumer connected.
+  bool HasConsumers() const;
   TopicCounters& counters() { return counters_; }
   const std::shared_ptr<Storage>& storage() const { return storage_; }
 

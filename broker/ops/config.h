@@ -64,6 +64,7 @@ struct Config {
   uint32_t max_topics = 0;
   uint32_t max_subscriptions = 0;
   uint32_t max_streams = 0;
+  uint32_t max_pending_requests = 0;
 
   uint64_t frame_bytes = 0;
   uint32_t rpc_threads = 0;

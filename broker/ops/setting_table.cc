@@ -160,6 +160,9 @@ const Setting kSettings[] = {
     {"Topics and subscriptions", "max-streams", "10000",
      CountRule{&Config::max_streams, {1, 1'000'000}},
      "Most open Publish and Subscribe streams; beyond: RESOURCE_EXHAUSTED."},
+    {"Topics and subscriptions", "max-pending-requests", "10000",
+     CountRule{&Config::max_pending_requests, {1, 1'000'000}},
+     "Most requests waiting for a reply; beyond: RESOURCE_EXHAUSTED."},
 
     {"Performance", "frame-bytes", "128KiB",
      BytesRule{&Config::frame_bytes, {32 * kKiB, 1024 * kKiB}},

@@ -19,10 +19,14 @@ class ReceivedBytes {
     buffer->Clear();
   }
 
+  ReceivedBytes() = default;
+
   bool ok() const { return ok_; }
   std::string_view view() const {
     return {reinterpret_cast<const char*>(slice_.begin()), slice_.size()};
   }
+  // The same bytes, by reference.
+  grpc::ByteBuffer ToBuffer() const { return grpc::ByteBuffer(&slice_, 1); }
 
  private:
   grpc::Slice slice_;

@@ -6,6 +6,7 @@
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -83,6 +84,8 @@ class Call final : public boost::intrusive_ref_counter<Call> {
   // "/estiba.v1.Broker/Publish".
   const std::string& method() const { return context_.method(); }
   std::string peer() const { return context_.peer(); }
+  // When the client stops waiting; the far future if it did not say.
+  std::chrono::system_clock::time_point deadline() const { return context_.deadline(); }
   // A value of the call's metadata; empty if there is none.
   std::string Metadata(std::string_view key) const;
 

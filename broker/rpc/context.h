@@ -10,6 +10,7 @@ namespace estiba {
 
 class Health;
 class Reflection;
+class RequestTable;
 class StreamTable;
 
 // What the handlers of calls work with. Owned by the server, immutable but for `draining`, outlives
@@ -21,6 +22,7 @@ struct RpcContext {
   StreamTable& streams;
   Health& health;
   const Reflection& reflection;
+  RequestTable& requests;
   const int64_t start_steady_ms;
   // Publishes and new streams are refused from now on.
   std::atomic<bool> draining{false};

@@ -9,8 +9,11 @@
 #include "broker/rpc/publish_once.h"
 #include "broker/rpc/publish_stream.h"
 #include "broker/rpc/reflection_stream.h"
+#include "broker/rpc/reply.h"
+#include "broker/rpc/request_call.h"
 #include "broker/rpc/stats_stream.h"
 #include "broker/rpc/subscribe_stream.h"
+#include "broker/rpc/unary.h"
 
 namespace estiba {
 namespace {
@@ -46,6 +49,8 @@ CallHandlerPtr Route(RpcContext& context, const CallPtr& call) {
     if (method == "Publish") return new PublishStream(context, call);
     if (method == "Subscribe") return new SubscribeStream(context, call);
     if (method == "PublishOnce") return new PublishOnce(context, call);
+    if (method == "Request") return new RequestCall(context, call);
+    if (method == "Reply") return new UnaryHandler(call, ReplyMethod(context));
   } else if (service == "/estiba.v1.Admin/") {
     if (method == "Stats") return new StatsStream(context, call);
     if (UnaryHandler::Function function = AdminMethod(context, method)) {

@@ -13,8 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "broker/engine/limits.h"
+#include "broker/engine/request_table.h"
 #include "broker/rpc/call.h"
 #include "broker/rpc/context.h"
+#include "broker/rpc/reply_address.h"
 #include "broker/rpc/router.h"
 #include "broker/rpc/status.h"
 #include "broker/rpc/stream_table.h"
@@ -44,10 +46,13 @@ int Millis(absl::Duration d) {
 class Server::Impl final : public Call::Acceptor {
  public:
   Impl(const ServerOptions& options, Broker& broker, Executor& executor, const Clock& clock,
-       Health& health, const Reflection& reflection)
+       Timers& timers, Health& health, const Reflection& reflection)
       : options_(options),
         streams_(options.max_streams),
-        context_{broker, executor, clock, streams_, health, reflection, clock.SteadyMillis()} {}
+        requests_(new RequestTable(executor, clock, timers, options.max_pending_requests,
+                                   &MakeReplyAddress)),
+        context_{broker, executor,   clock,      streams_,
+                 health, reflection, *requests_, clock.SteadyMillis()} {}
 
   absl::Status Start();
   int port() const { return port_; }
@@ -63,6 +68,7 @@ class Server::Impl final : public Call::Acceptor {
 
   const ServerOptions options_;
   StreamTable streams_;
+  const boost::intrusive_ptr<RequestTable> requests_;
   RpcContext context_;
   grpc::AsyncGenericService service_;
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues_;
@@ -129,6 +135,7 @@ bool Server::Impl::Shutdown(absl::Duration patience) {
   StopTaking();
   accepting_.store(false, std::memory_order_relaxed);
   streams_.EndAll(ShuttingDown());
+  requests_->EndAll(ShuttingDown());
   // Streams take their status at once unless their client does not read; those are cut at the
   // deadline.
   server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(patience));
@@ -147,8 +154,8 @@ bool Server::Impl::Shutdown(absl::Duration patience) {
 }
 
 Server::Server(const ServerOptions& options, Broker& broker, Executor& executor, const Clock& clock,
-               Health& health, const Reflection& reflection)
-    : impl_(std::make_unique<Impl>(options, broker, executor, clock, health, reflection)) {}
+               Timers& timers, Health& health, const Reflection& reflection)
+    : impl_(std::make_unique<Impl>(options, broker, executor, clock, timers, health, reflection)) {}
 
 Server::~Server() { impl_->Shutdown(absl::ZeroDuration()); }
 

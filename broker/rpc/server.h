@@ -14,6 +14,7 @@ class Clock;
 class Executor;
 class Health;
 class Reflection;
+class Timers;
 
 struct ServerOptions {
   // "127.0.0.1:8085", "[::]:0".
@@ -21,6 +22,7 @@ struct ServerOptions {
   // Completion queues, each with a thread of its own; at least 1.
   uint32_t threads = 1;
   uint32_t max_streams = 10'000;
+  uint32_t max_pending_requests = 10'000;
   absl::Duration min_ping_interval = absl::Seconds(5);
   absl::Duration keepalive_time = absl::InfiniteDuration();
   absl::Duration keepalive_timeout = absl::Seconds(20);
@@ -36,7 +38,7 @@ struct ServerOptions {
 class Server {
  public:
   Server(const ServerOptions& options, Broker& broker, Executor& executor, const Clock& clock,
-         Health& health, const Reflection& reflection);
+         Timers& timers, Health& health, const Reflection& reflection);
   ~Server();
 
   // UNAVAILABLE when the address cannot be listened on.

@@ -1,5 +1,6 @@
 #include "broker/rpc/stats_stream.h"
 
+#include "broker/engine/request_table.h"
 #include "broker/ops/config.h"
 #include "broker/ops/process_memory.h"
 #include "broker/rpc/bytes.h"
@@ -13,6 +14,16 @@ namespace {
 constexpr int64_t kMinIntervalMs = 100;
 constexpr int64_t kMaxIntervalMs = 3'600'000;
 constexpr size_t kMaxTopics = 1'000;
+
+void WriteRequests(const RequestStats& stats, v1::RequestStats* out) {
+  out->set_pending(stats.pending);
+  out->set_requests(stats.requests);
+  out->set_replies(stats.replies);
+  out->set_late_replies(stats.late_replies);
+  out->set_expired(stats.expired);
+  out->set_no_responders(stats.no_responders);
+  out->set_refused(stats.refused);
+}
 
 void WriteFigures(const RpcContext& context, v1::StatsResponse* out) {
   WriteTime(context.clock.WallMillis(), out->mutable_time());
@@ -34,6 +45,7 @@ void WriteFigures(const RpcContext& context, v1::StatsResponse* out) {
   out->set_rejected_messages(stats.figures.rejected_messages);
   out->set_dropped_messages(stats.figures.dropped_messages);
   out->set_expired_messages(stats.figures.expired_messages);
+  WriteRequests(context.requests.Stats(), out->mutable_requests());
   out->set_draining(context.draining.load(std::memory_order_relaxed));
 }
 

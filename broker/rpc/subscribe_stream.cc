@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "broker/rpc/delivery_frame.h"
+#include "broker/rpc/reply.h"
 #include "broker/rpc/status.h"
 #include "broker/rpc/subscribe_request.h"
 
@@ -71,12 +72,16 @@ void SubscribeStream::OnRead(grpc::ByteBuffer* message) {
     }
     return;
   }
+  StreamReplies replies;
+  if (absl::Status status = replies.Take(message); !status.ok()) return End(status);
   if (sink == nullptr) {
     if (absl::Status status = Start(message); !status.ok()) return Finish(status);
+    replies.Deliver(context_.requests);
   } else {
     absl::StatusOr<SubscribeRequestView> request =
         ParseSubscribeRequest(message, /*first=*/false, sink->mode);
     if (!request.ok()) return End(request.status());
+    replies.Deliver(context_.requests);
     sink->Update(std::move(request->update));
     if (request->stop) return sink->End(absl::OkStatus());
   }

@@ -103,6 +103,7 @@ TEST_CASE("Every field holds what was given") {
                                   "--max-topics=13",
                                   "--max-subscriptions=14",
                                   "--max-streams=15",
+                                  "--max-pending-requests=21",
                                   "--frame-bytes=160KiB",
                                   "--rpc-threads=17",
                                   "--worker-threads=18",
@@ -126,6 +127,7 @@ TEST_CASE("Every field holds what was given") {
   CHECK(config.max_topics == 13);
   CHECK(config.max_subscriptions == 14);
   CHECK(config.max_streams == 15);
+  CHECK(config.max_pending_requests == 21);
   CHECK(config.frame_bytes == 160 * 1024);
   CHECK(config.rpc_threads == 17);
   CHECK(config.worker_threads == 18);
