@@ -16,6 +16,8 @@ struct Context;
 
 void AddPub(CLI::App& app, Context& context);
 void AddSub(CLI::App& app, Context& context);
+void AddRequest(CLI::App& app, Context& context);
+void AddReply(CLI::App& app, Context& context);
 void AddTopic(CLI::App& app, Context& context);
 void AddSubscription(CLI::App& app, Context& context);
 void AddStats(CLI::App& app, Context& context);

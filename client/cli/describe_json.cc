@@ -84,7 +84,15 @@ ordered_json ToJson(const BrokerStats& stats) {
                        {"rejected_messages", stats.rejected_messages},
                        {"dropped_messages", stats.dropped_messages},
                        {"expired_messages", stats.expired_messages},
-                       {"draining", stats.draining}};
+                       {"draining", stats.draining},
+                       {"requests",
+                        {{"pending", stats.requests.pending},
+                         {"requests", stats.requests.requests},
+                         {"replies", stats.requests.replies},
+                         {"late_replies", stats.requests.late_replies},
+                         {"expired", stats.requests.expired},
+                         {"no_responders", stats.requests.no_responders},
+                         {"refused", stats.requests.refused}}}};
   json.update(ToJson("topics", stats.topics));
   json.update(ToJson("subscriptions", stats.subscriptions));
   return json;

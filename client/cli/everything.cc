@@ -52,6 +52,8 @@ void AddEverything(CLI::App& app, Context& context) {
   AddGlobalOptions(app, context);
   AddPub(app, context);
   AddSub(app, context);
+  AddRequest(app, context);
+  AddReply(app, context);
   AddTopic(app, context);
   AddSubscription(app, context);
   AddStats(app, context);

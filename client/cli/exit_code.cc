@@ -17,7 +17,8 @@ std::string ExitCodeHelp() {
          "  1    failed, or bench found messages lost, doubled or out of order\n"
          "  2    wrong use: an unknown option, or a value outside its limits\n"
          "  3    no such topic, subscription or connection\n"
-         "  4    the broker cannot be reached, is shutting down, or did not answer in time\n"
+         "  4    the broker cannot be reached, is shutting down, or did not answer in time; nobody "
+         "replied\n"
          "  5    refused for want of room: memory budget, or a limit on topics and the like\n"
          "  6    exists already\n"
          "  130  interrupted before the work was done\n";
@@ -45,6 +46,10 @@ ExitCode ExitCodeOf(const absl::Status& status) {
 }
 
 std::string HintFor(const absl::Status& status, absl::string_view server) {
+  if (absl::StartsWith(status.message(), "no responders")) {
+    return "see who is there: `estiba connections`; answer yourself: `estiba reply TOPIC --echo`";
+  }
+  if (status.message() == "nobody replied in time") return "";
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:

@@ -12,6 +12,7 @@ namespace {
 // Field numbers of SubscribeRequest.
 constexpr uint32_t kAck = 2;
 constexpr uint32_t kNack = 4;
+constexpr uint32_t kReplies = 20;
 
 }  // namespace
 
@@ -49,10 +50,24 @@ uint64_t AckOutbox::Move(Ranges& ranges, uint32_t field, std::string& out) {
   return messages;
 }
 
+void AckOutbox::MoveReplies(std::string& out) {
+  for (size_t count = 0; count < kMaxEntries && !replies_.empty(); ++count) {
+    const std::string& reply = replies_.front();
+    if (count > 0 && out.size() + reply.size() > kReplyBytes) return;
+    char header[16];
+    char* end = wire::WriteVarint(header, wire::Tag(kReplies, wire::Type::kBytes));
+    end = wire::WriteVarint(end, reply.size());
+    out.append(header, end);
+    out.append(reply);
+    replies_.pop_front();
+  }
+}
+
 std::string AckOutbox::Take(uint64_t& acked_messages) {
   std::string request;
   acked_messages = Move(acks_, kAck, request);
   Move(nacks_, kNack, request);
+  MoveReplies(request);
   if (!stop_ && extensions_.empty() && !credit_ && return_messages_ == 0 && return_bytes_ == 0) {
     return request;
   }
@@ -80,7 +95,8 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
     return_messages_ -= messages;
     return_bytes_ = 0;
   }
-  if (stop_ && acks_.empty() && nacks_.empty() && extensions_.empty() && return_messages_ == 0) {
+  if (stop_ && acks_.empty() && nacks_.empty() && extensions_.empty() && replies_.empty() &&
+      return_messages_ == 0) {
     rest.set_stop(true);
     stop_ = false;
   }
@@ -88,11 +104,12 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
   return request;
 }
 
-void AckOutbox::OnStreamEnd(bool keep_acks) {
+void AckOutbox::OnStreamEnd(bool keep_acks, bool keep_replies) {
   if (!keep_acks) {
     acks_.clear();
     nacks_.clear();
   }
+  if (!keep_replies) replies_.clear();
   extensions_.clear();
   credit_.reset();
   return_messages_ = return_bytes_ = 0;

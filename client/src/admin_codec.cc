@@ -115,6 +115,10 @@ BrokerStats FromProto(const v1::StatsResponse& stats) {
   out.dropped_messages = stats.dropped_messages();
   out.expired_messages = stats.expired_messages();
   out.draining = stats.draining();
+  const v1::RequestStats& requests = stats.requests();
+  out.requests = {requests.pending(),      requests.requests(), requests.replies(),
+                  requests.late_replies(), requests.expired(),  requests.no_responders(),
+                  requests.refused()};
   for (const v1::Topic& topic : stats.topics()) out.topics.push_back(FromProto(topic));
   for (const v1::Subscription& subscription : stats.subscriptions()) {
     out.subscriptions.push_back(FromProto(subscription));

@@ -34,6 +34,22 @@ std::optional<std::string_view> AttributesView::Find(std::string_view key) const
   return found;
 }
 
+std::optional<RequestInfo> MessageView::request() const {
+  // The broker writes it first.
+  Reader reader(encoded_);
+  if (!reader.Next() || reader.tag() != Tag(15, Type::kBytes)) return std::nullopt;
+  RequestInfo info;
+  Reader fields(reader.bytes());
+  while (fields.Next()) {
+    if (fields.tag() == Tag(1, Type::kBytes)) info.reply_address = fields.bytes();
+    if (fields.tag() == Tag(2, Type::kVarint)) {
+      info.deadline = absl::FromUnixMillis(static_cast<int64_t>(fields.number()));
+    }
+  }
+  if (!fields.ok() || info.reply_address.empty()) return std::nullopt;
+  return info;
+}
+
 Message MessageView::ToMessage() const {
   Message message{.data = std::string(data_), .ordering_key = std::string(ordering_key_)};
   for (const auto& [key, value] : attributes()) {

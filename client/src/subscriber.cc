@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "client/src/ack_outbox.h"
+#include "client/src/reply_codec.h"
 #include "client/src/subscriber_impl.h"
 
 namespace estiba {
@@ -58,6 +59,10 @@ void Subscriber::NackRange(uint64_t first, uint64_t last) {
 void Subscriber::Extend(uint64_t first, uint64_t last, absl::Duration deadline) {
   if (!impl_->explicit_acks()) return;
   impl_->Say([=](AckOutbox& outbox) { outbox.Extend({first, last}, deadline); });
+}
+
+void Subscriber::Reply(std::string_view reply_address, const absl::StatusOr<Message>& reply) {
+  impl_->Say([&](AckOutbox& outbox) { outbox.Reply(internal::EncodeReply(reply_address, reply)); });
 }
 
 void Subscriber::SetCredit(Credit credit) { impl_->SetCredit(credit); }

@@ -137,7 +137,7 @@ void SubscriberImpl::OnEnd(const absl::Status& status) {
     stream_open_ = writing_ = false;
     again = state_ == State::kRunning && options_.reconnect && IsConnectionLoss(status);
     const bool named = !options_.subscription.empty();
-    outbox_.OnStreamEnd(/*keep_acks=*/again && named);
+    outbox_.OnStreamEnd(/*keep_acks=*/again && named, /*keep_replies=*/again);
     // What an explicitly acking consumer of a shared subscription held goes to others now.
     if (again && named && explicit_acks()) queue_.Clear();
     used_messages_ = used_bytes_ = 0;

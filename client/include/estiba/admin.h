@@ -102,6 +102,18 @@ struct SubscriptionInfo {
   SubscriptionStats stats;
 };
 
+// Requests and replies; see estiba.v1.RequestStats.
+struct RequestStats {
+  uint64_t pending = 0;  // callers that wait now
+  // Counters since the broker started.
+  uint64_t requests = 0;
+  uint64_t replies = 0;
+  uint64_t late_replies = 0;  // reached nobody
+  uint64_t expired = 0;       // not answered in time
+  uint64_t no_responders = 0;
+  uint64_t refused = 0;  // too many were waiting
+};
+
 struct BrokerStats {
   absl::Time time;
   std::string version;
@@ -123,6 +135,7 @@ struct BrokerStats {
   uint64_t dropped_messages = 0;
   uint64_t expired_messages = 0;
   bool draining = false;
+  RequestStats requests;
   // If asked for.
   std::vector<TopicInfo> topics;
   std::vector<SubscriptionInfo> subscriptions;

@@ -92,6 +92,14 @@ class AttributesView {
   std::string_view encoded_;
 };
 
+// What a message that came through a Requester says of its caller.
+struct RequestInfo {
+  // For Subscriber::Reply. Valid as long as the MessageView it came from.
+  std::string_view reply_address;
+  // When the caller stops waiting, by the broker's clock.
+  absl::Time deadline;
+};
+
 // One received message, as views into the frame that brought it. Its lifetime is said where it is
 // handed out: the duration of a callback, or the life of the ReceivedMessage that owns the frame.
 // Copying a view copies pointers only.
@@ -109,7 +117,9 @@ class MessageView {
   // When the broker took the message, in milliseconds since the Unix epoch.
   int64_t publish_time_ms() const { return publish_time_ms_; }
   absl::Time publish_time() const { return absl::FromUnixMillis(publish_time_ms_); }
-  // The estiba.v1.Message as its publisher encoded it.
+  // Set if somebody waits for a reply to this message.
+  std::optional<RequestInfo> request() const;
+  // The estiba.v1.Message as its publisher encoded it (after what the broker added to a request).
   std::string_view encoded() const { return encoded_; }
 
   // An independent copy.

@@ -43,6 +43,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -235,6 +236,12 @@ class Subscriber {
   void NackRange(uint64_t first, uint64_t last);
   // A new deadline, counted from when the broker reads it: 0 (the same as Nack) - 600 s.
   void Extend(uint64_t first, uint64_t last, absl::Duration deadline);
+
+  // Answers a request (MessageView::request) with a message or an error, in either ack mode; the
+  // first answer reaches the caller. Never waits: replies go out like acks, which they do not
+  // replace. One that comes too late is counted by the broker. While the stream is down they wait
+  // for the next.
+  void Reply(std::string_view reply_address, const absl::StatusOr<Message>& reply);
 
   // Changes the credit from now on, also for streams opened later.
   void SetCredit(Credit credit);
