@@ -44,15 +44,12 @@ class Actor : public Runnable, public boost::intrusive_ref_counter<Actor> {
   // Sends a function. Allocates; for what is not done per message.
   template <typename F>
   void Post(F f) {
-    struct Posted final : Command {
-      explicit Posted(F g) : function(std::move(g)) {}
-      void Run() override {
-        function();
-        delete this;
-      }
-      F function;
-    };
-    Send(new Posted(std::move(f)));
+    Send(Wrap(std::move(f)));
+  }
+  // The same, but never on the caller's stack.
+  template <typename F>
+  void PostDeferred(F f) {
+    SendDeferred(Wrap(std::move(f)));
   }
 
  protected:
@@ -62,6 +59,19 @@ class Actor : public Runnable, public boost::intrusive_ref_counter<Actor> {
  private:
   // A turn that has done this much hands over to the executor's other threads.
   static constexpr int kMaxCommands = 256;
+
+  template <typename F>
+  static Command* Wrap(F f) {
+    struct Posted final : Command {
+      explicit Posted(F g) : function(std::move(g)) {}
+      void Run() override {
+        function();
+        delete this;
+      }
+      F function;
+    };
+    return new Posted(std::move(f));
+  }
 
   bool Push(Command* command) {
     // The reference is taken first: the runner may be done with the command before Push returns.

@@ -43,22 +43,37 @@ bool TryCount(std::atomic<uint32_t>& count, uint32_t limit) {
 Broker::Broker(const BrokerOptions& options, Executor& executor, const Clock& clock, Timers& timers)
     : options_(options),
       around_{executor, clock, timers,
-              std::make_shared<Memory>(options.budget_bytes, SegmentBytes(options.budget_bytes))} {}
+              std::make_shared<Memory>(options.budget_bytes, SegmentBytes(options.budget_bytes))},
+      patterns_(std::make_shared<PatternDirectory>(kMaxJoins)) {}
 
 Broker::~Broker() {
+  EndPatterns();
   for (const TopicPtr& topic : ListTopics("", kAll)) DeleteTopic(topic->name()).IgnoreError();
 }
 
 absl::StatusOr<TopicPtr> Broker::CreateTopic(absl::string_view name, const TopicConfig& config) {
   if (absl::Status status = CheckName("name", name); !status.ok()) return status;
   bool made = false;
-  TopicPtr topic = topics_.FindOrMake(
-      name,
-      [&]() -> TopicPtr {
-        if (!TryCount(topic_count_, options_.max_topics)) return nullptr;
-        return new Topic(std::string(name), config, around_);
-      },
-      &made);
+  bool joined = true;
+  TopicPtr topic = patterns_->EnterTopic([&] {
+    return topics_.FindOrMake(
+        name,
+        [&]() -> TopicPtr {
+          if (!TryCount(topic_count_, options_.max_topics)) return nullptr;
+          TopicPtr fresh(new Topic(std::string(name), config, around_));
+          joined = patterns_->Join(fresh);
+          return joined ? fresh : nullptr;
+        },
+        &made);
+  });
+  if (!joined) {
+    topic_count_.fetch_sub(1, std::memory_order_relaxed);
+    return absl::ResourceExhaustedError(
+        absl::StrCat("name: "
+                     ", name, "
+                     " matches patterns that have as many topics as they may, ",
+                     kMaxJoins, " over all"));
+  }
   if (topic == nullptr) return TooMany("topic", options_.max_topics);
   if (!made) return absl::AlreadyExistsError(absl::StrCat("topic \"", name, "\" exists"));
   return topic;
@@ -83,6 +98,7 @@ absl::Status Broker::DeleteTopic(absl::string_view name) {
   if (topic == nullptr) return NotFound("topic", name);
   topic_count_.fetch_sub(1, std::memory_order_relaxed);
   topic->Delete();
+  patterns_->Leave(topic);
   {
     absl::MutexLock lock(&retired_mutex_);
     retired_.Add(topic->Stats().figures);
@@ -118,6 +134,11 @@ absl::StatusOr<SubscriptionPtr> Broker::CreateSubscription(absl::string_view nam
       },
       &made);
   if (subscription == nullptr) return TooMany("subscription", options_.max_subscriptions);
+  // A pattern may have the name. Whoever enters last sees the other, as it looks after entering.
+  if (made && patterns_->Find(name) != nullptr) {
+    Forget(subscription);
+    made = false;
+  }
   if (!made) return absl::AlreadyExistsError(absl::StrCat("subscription \"", name, "\" exists"));
   (*topic)->Attach(subscription, start);
   // Deleted meanwhile? Then DeleteTopic may have looked for its subscriptions too early to see it.
@@ -153,6 +174,11 @@ absl::StatusOr<SubscriptionPtr> Broker::UseSubscription(absl::string_view name,
   }
   SubscriptionPtr found = subscriptions_.Find(name);
   if (found == nullptr) {
+    if (const PatternSubscriptionPtr pattern = patterns_->Find(name)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("subscription: \"", name, "\" belongs to the pattern \"", pattern->pattern(),
+                       "\", not to \"", topic_name, "\""));
+    }
     if (absl::Status status = CheckName("subscription", name); !status.ok()) return status;
     if (topic_name.empty() || !options_.auto_create_subscriptions) {
       return NotFound("subscription", name);
@@ -175,6 +201,7 @@ absl::StatusOr<SubscriptionPtr> Broker::UseSubscription(absl::string_view name,
 
 absl::Status Broker::DeleteSubscription(absl::string_view name) {
   const SubscriptionPtr subscription = subscriptions_.Remove(name);
+  if (subscription == nullptr && DeletePattern(name)) return absl::OkStatus();
   if (subscription == nullptr) return NotFound("subscription", name);
   subscription_count_.fetch_sub(1, std::memory_order_relaxed);
   subscription->End(absl::AbortedError(absl::StrCat("subscription \"", name, "\" was deleted")));

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "broker/engine/config.h"
 #include "broker/engine/directory.h"
+#include "broker/engine/pattern_directory.h"
 #include "broker/engine/subscription.h"
 #include "broker/engine/topic.h"
 
@@ -67,10 +68,28 @@ class Broker {
   // topic: the named subscription must exist.
   absl::StatusOr<SubscriptionPtr> UseSubscription(absl::string_view name, absl::string_view topic,
                                                   const StartPosition& start);
+  // Also a pattern subscription.
   absl::Status DeleteSubscription(absl::string_view name);
   // topic empty: of all topics.
   std::vector<SubscriptionPtr> ListSubscriptions(absl::string_view topic, absl::string_view after,
                                                  size_t limit) const;
+
+  // --- Subscriptions over a pattern (broker_patterns.cc); names are shared with the others ---
+  absl::StatusOr<PatternSubscriptionPtr> CreatePattern(absl::string_view name,
+                                                       absl::string_view pattern,
+                                                       const SubscriptionConfig& config,
+                                                       const StartPosition& start);
+  // Null if there is none of that name.
+  PatternSubscriptionPtr FindPattern(absl::string_view name) const { return patterns_->Find(name); }
+  // For a consumer: finds or makes it. Empty name: a private one. Empty pattern: it must exist.
+  absl::StatusOr<PatternSubscriptionPtr> UsePattern(absl::string_view name,
+                                                    absl::string_view pattern,
+                                                    const StartPosition& start);
+  // Named ones; pattern empty: all.
+  std::vector<PatternSubscriptionPtr> ListPatterns(absl::string_view pattern,
+                                                   absl::string_view after, size_t limit) const {
+    return patterns_->List(pattern, after, limit);
+  }
 
   BrokerStats Stats() const;
   // Whether a consumer connected now is still owed something.
@@ -79,16 +98,27 @@ class Broker {
   void Rest();
 
  private:
+  // Pairs of a pattern subscription and a topic.
+  static constexpr size_t kMaxJoins = 1'000'000;
   static constexpr size_t kAll = std::numeric_limits<size_t>::max();
 
   SubscriptionPtr MakeSubscription(std::string name, TopicPtr topic,
                                    const SubscriptionConfig& config);
   void Forget(const SubscriptionPtr& subscription);
+  // False: there is none of that name.
+  bool DeletePattern(absl::string_view name);
+  void EndPatterns();
+  absl::StatusOr<PatternSubscriptionPtr> MakePattern(absl::string_view name,
+                                                     absl::string_view pattern,
+                                                     const SubscriptionConfig& config,
+                                                     const StartPosition& start);
 
   const BrokerOptions options_;
   Topic::Surroundings around_;
   Directory<TopicPtr> topics_;
   Directory<SubscriptionPtr> subscriptions_;
+  // Shared with the pattern subscriptions, which may end after the broker.
+  const std::shared_ptr<PatternDirectory> patterns_;
   std::atomic<uint32_t> topic_count_{0};
   std::atomic<uint32_t> subscription_count_{0};
   mutable absl::Mutex retired_mutex_;

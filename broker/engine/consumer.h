@@ -57,6 +57,8 @@ class Consumer : public boost::intrusive_ref_counter<Consumer> {
   virtual void SendDelivery(const Delivery& delivery) = 0;
   // The stream is to end with this status. No send is made after it; one may be under way.
   virtual void OnEnd(const absl::Status& status) = 0;
+  // Outstanding messages are no longer. In a turn, as the others; must be quick.
+  virtual void OnCreditReturned(uint64_t /*messages*/, uint64_t /*bytes*/) {}
 
  private:
   friend class Subscription;
@@ -76,6 +78,7 @@ class Consumer : public boost::intrusive_ref_counter<Consumer> {
   void GiveBack(uint64_t messages, uint64_t bytes) {
     outstanding_messages_ -= messages < outstanding_messages_ ? messages : outstanding_messages_;
     outstanding_bytes_ -= bytes < outstanding_bytes_ ? bytes : outstanding_bytes_;
+    OnCreditReturned(messages, bytes);
   }
 
   // All of this belongs to the subscription's turns.

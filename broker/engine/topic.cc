@@ -228,6 +228,12 @@ void Topic::Attach(SubscriptionPtr subscription, const StartPosition& start) {
   });
 }
 
+void Topic::AttachSoon(SubscriptionPtr subscription, const StartPosition& start) {
+  PostDeferred([self = TopicPtr(this), subscription = std::move(subscription), start] {
+    self->HandleAttach(subscription, start);
+  });
+}
+
 void Topic::HandleAttach(const SubscriptionPtr& subscription, const StartPosition& start) {
   if (deleted()) {
     return subscription->End(absl::AbortedError(absl::StrCat("topic \"", name_, "\" was deleted")));

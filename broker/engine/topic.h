@@ -56,6 +56,9 @@ class Topic final : public Actor, private BudgetWaiter {
 
   // Begins to keep messages for a subscription, from a position on; answers Subscription::Attached.
   void Attach(SubscriptionPtr subscription, const StartPosition& start);
+  // The same, but nothing of it runs on the caller's stack. What is published after this call is
+  // published after it.
+  void AttachSoon(SubscriptionPtr subscription, const StartPosition& start);
   // The subscription has ended, at `place`. A private one leaves what it has not consumed to the
   // next, should it have been the last: `unconsumed`, and what comes from `place` on.
   void Detach(SubscriptionPtr subscription, Cursor place, IntervalMap<Redelivery> unconsumed);

@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "broker/engine/limits.h"
+#include "broker/engine/pattern.h"
 #include "broker/rpc/convert.h"
 #include "broker/rpc/status.h"
 #include "broker/rpc/stream_table.h"
@@ -109,6 +110,13 @@ absl::Status CreateSubscription(RpcContext& context, const v1::CreateSubscriptio
   }
   StartPosition from;
   if (absl::Status s = ReadStartFrom("from", in.from(), &from); !s.ok()) return s;
+  if (HasWildcard(in.topic())) {
+    const absl::StatusOr<PatternSubscriptionPtr> pattern =
+        context.broker.CreatePattern(in.name(), in.topic(), config, from);
+    if (!pattern.ok()) return pattern.status();
+    WriteSubscription(**pattern, out);
+    return absl::OkStatus();
+  }
   const absl::StatusOr<SubscriptionPtr> subscription =
       context.broker.CreateSubscription(in.name(), in.topic(), config, from);
   if (!subscription.ok()) return subscription.status();
@@ -118,6 +126,10 @@ absl::Status CreateSubscription(RpcContext& context, const v1::CreateSubscriptio
 
 absl::Status GetSubscription(RpcContext& context, const v1::GetSubscriptionRequest& in,
                              v1::Subscription* out) {
+  if (const PatternSubscriptionPtr pattern = context.broker.FindPattern(in.name())) {
+    WriteSubscription(*pattern, out);
+    return absl::OkStatus();
+  }
   const absl::StatusOr<SubscriptionPtr> found = context.broker.GetSubscription(in.name());
   if (!found.ok()) return found.status();
   WriteSubscription(**found, out);
@@ -128,13 +140,27 @@ absl::Status ListSubscriptions(RpcContext& context, const v1::ListSubscriptionsR
                                v1::ListSubscriptionsResponse* out) {
   size_t size = 0;
   if (absl::Status s = ReadPageSize(in.page_size(), &size); !s.ok()) return s;
-  if (!in.topic().empty()) {
+  const bool of_pattern = HasWildcard(in.topic());
+  if (!in.topic().empty() && !of_pattern) {
     if (absl::Status s = context.broker.GetTopic(in.topic()).status(); !s.ok()) return s;
   }
-  const std::vector<SubscriptionPtr> list =
-      context.broker.ListSubscriptions(in.topic(), in.page_token(), size);
-  for (const SubscriptionPtr& s : list) WriteSubscription(*s, out->add_subscriptions());
-  if (list.size() == size) out->set_next_page_token(list.back()->name());
+  std::vector<SubscriptionPtr> list;
+  std::vector<PatternSubscriptionPtr> patterns;
+  if (!of_pattern) list = context.broker.ListSubscriptions(in.topic(), in.page_token(), size);
+  if (of_pattern || in.topic().empty()) {
+    patterns = context.broker.ListPatterns(in.topic(), in.page_token(), size);
+  }
+  // One list in the order of names.
+  auto s = list.begin();
+  auto p = patterns.begin();
+  for (; size > 0 && (s != list.end() || p != patterns.end()); --size) {
+    if (p == patterns.end() || (s != list.end() && (*s)->name() < (*p)->name())) {
+      WriteSubscription(**s++, out->add_subscriptions());
+    } else {
+      WriteSubscription(**p++, out->add_subscriptions());
+    }
+  }
+  if (size == 0) out->set_next_page_token(out->subscriptions().rbegin()->name());
   return absl::OkStatus();
 }
 

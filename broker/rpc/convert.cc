@@ -1,6 +1,7 @@
 #include "broker/rpc/convert.h"
 
 #include "absl/strings/str_cat.h"
+#include "broker/engine/pattern_subscription.h"
 #include "broker/engine/subscription.h"
 #include "broker/engine/topic.h"
 #include "estiba/v1/admin.pb.h"
@@ -107,9 +108,13 @@ void WriteTopic(const Topic& topic, v1::Topic* out) {
   stats->set_duplicate_batches(from.figures.duplicate_batches);
 }
 
-void WriteSubscription(const Subscription& subscription, v1::Subscription* out) {
+namespace {
+
+// Of a subscription of either kind.
+template <typename Source>
+void WriteFigures(const Source& subscription, absl::string_view topic, v1::Subscription* out) {
   out->set_name(subscription.name());
-  out->set_topic(subscription.topic()->name());
+  out->set_topic(std::string(topic));
   WriteMillis(subscription.config().ack_deadline_ms, out->mutable_config()->mutable_ack_deadline());
   WriteTime(subscription.create_time_ms(), out->mutable_create_time());
   const SubscriptionStats from = subscription.Stats();
@@ -126,6 +131,16 @@ void WriteSubscription(const Subscription& subscription, v1::Subscription* out) 
   stats->set_nacked_messages(from.figures.nacked_messages);
   stats->set_expired_leases(from.figures.expired_leases);
   stats->set_gap_messages(from.figures.gap_messages);
+}
+
+}  // namespace
+
+void WriteSubscription(const Subscription& subscription, v1::Subscription* out) {
+  WriteFigures(subscription, subscription.topic()->name(), out);
+}
+
+void WriteSubscription(const PatternSubscription& subscription, v1::Subscription* out) {
+  WriteFigures(subscription, subscription.pattern(), out);
 }
 
 }  // namespace estiba

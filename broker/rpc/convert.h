@@ -19,6 +19,7 @@ class Subscription;
 class Topic;
 }  // namespace v1
 
+class PatternSubscription;
 class Subscription;
 class Topic;
 
@@ -34,5 +35,6 @@ void WriteMillis(int64_t ms, google::protobuf::Duration* duration);
 void WriteTime(int64_t unix_ms, google::protobuf::Timestamp* time);
 void WriteTopic(const Topic& topic, v1::Topic* out);
 void WriteSubscription(const Subscription& subscription, v1::Subscription* out);
+void WriteSubscription(const PatternSubscription& subscription, v1::Subscription* out);
 
 }  // namespace estiba

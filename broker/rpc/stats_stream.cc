@@ -93,6 +93,11 @@ void StatsStream::Send() {
     for (const SubscriptionPtr& s : context_.broker.ListSubscriptions(topic_, "", kMaxTopics)) {
       WriteSubscription(*s, response.add_subscriptions());
     }
+    if (topic_.empty()) {
+      for (const PatternSubscriptionPtr& p : context_.broker.ListPatterns("", "", kMaxTopics)) {
+        WriteSubscription(*p, response.add_subscriptions());
+      }
+    }
   }
   const grpc::ByteBuffer buffer = ToBuffer(response.SerializeAsString());
   interval_ms_ == 0 ? call_->WriteAndFinish(buffer) : call_->Write(buffer);

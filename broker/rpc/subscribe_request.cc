@@ -101,7 +101,9 @@ absl::Status ReadStart(const v1::Start& in, SubscribeStart* out) {
   return ReadCredit("start.credit", in.credit(), &out->options.credit);
 }
 
-absl::Status ReadUpdate(const v1::SubscribeRequest& in, AckMode mode, ConsumerUpdate* out) {
+// Acks, nacks and extensions: of a SubscribeRequest, or of one topic in it.
+template <typename Settles>
+absl::Status ReadSettles(const Settles& in, AckMode mode, ConsumerUpdate* out) {
   const bool settles = in.ack_size() + in.ack_sequences_size() + in.nack_size() +
                            in.nack_sequences_size() + in.extend_size() >
                        0;
@@ -124,6 +126,21 @@ absl::Status ReadUpdate(const v1::SubscribeRequest& in, AckMode mode, ConsumerUp
       return s;
     }
     out->extensions.push_back(extension);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadUpdate(const v1::SubscribeRequest& in, AckMode mode, SubscribeRequestView* view) {
+  ConsumerUpdate* const out = &view->update;
+  if (absl::Status s = ReadSettles(in, mode, out); !s.ok()) return s;
+  if (absl::Status s = CheckCount("topic_updates", in.topic_updates()); !s.ok()) return s;
+  for (const v1::TopicUpdate& update : in.topic_updates()) {
+    view->topic_updates.emplace_back(update.topic(), ConsumerUpdate());
+    absl::Status s = ReadSettles(update, mode, &view->topic_updates.back().second);
+    if (!s.ok()) {
+      return Invalid(absl::StrCat("topic_updates[", view->topic_updates.size() - 1, "]"),
+                     s.message());
+    }
   }
   const bool returns = in.credit().return_messages() != 0 || in.credit().return_bytes() != 0;
   if (returns && mode == AckMode::kExplicit) {
@@ -154,7 +171,7 @@ absl::StatusOr<SubscribeRequestView> ParseSubscribeRequest(grpc::ByteBuffer* byt
     if (absl::Status s = ReadStart(in.start(), &out.start); !s.ok()) return s;
     mode = out.start.options.ack_mode;
   }
-  if (absl::Status s = ReadUpdate(in, mode, &out.update); !s.ok()) return s;
+  if (absl::Status s = ReadUpdate(in, mode, &out); !s.ok()) return s;
   out.stop = in.stop();
   return out;
 }

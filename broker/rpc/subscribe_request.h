@@ -1,6 +1,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "broker/engine/subscription.h"
@@ -23,6 +25,8 @@ struct SubscribeRequestView {
   bool has_start = false;
   SubscribeStart start;
   ConsumerUpdate update;
+  // Of a subscription over a pattern: by the number of the topic.
+  std::vector<std::pair<uint32_t, ConsumerUpdate>> topic_updates;
   bool stop = false;
 };
 

@@ -2,29 +2,58 @@
 
 #include <utility>
 
+#include "broker/engine/pattern.h"
 #include "broker/rpc/delivery_frame.h"
+#include "broker/rpc/pattern_frame.h"
 #include "broker/rpc/reply.h"
 #include "broker/rpc/status.h"
 #include "broker/rpc/subscribe_request.h"
 
 namespace estiba {
 
-class SubscribeStream::Sink final : public Consumer {
+class SubscribeStream::Sink {
  public:
-  Sink(boost::intrusive_ptr<SubscribeStream> stream, SubscriptionPtr subscription,
-       const ConsumerOptions& options)
-      : Consumer(options),
-        mode(options.ack_mode),
+  explicit Sink(AckMode ack_mode) : mode(ack_mode) {}
+  virtual void Add() = 0;
+  virtual void Remove() = 0;
+  virtual void End(const absl::Status& status) = 0;
+  virtual void Sent(bool ok) = 0;
+  // INVALID_ARGUMENT: the request is not for this kind of subscription.
+  virtual absl::Status Update(SubscribeRequestView request) = 0;
+
+  const AckMode mode;
+
+ protected:
+  virtual ~Sink() = default;
+  // The count of references is the consumer's.
+  virtual void AddRef() const = 0;
+  virtual void Release() const = 0;
+
+ private:
+  friend void intrusive_ptr_add_ref(const Sink* sink) { sink->AddRef(); }
+  friend void intrusive_ptr_release(const Sink* sink) { sink->Release(); }
+};
+
+class SubscribeStream::TopicSink final : public Sink, public Consumer {
+ public:
+  TopicSink(boost::intrusive_ptr<SubscribeStream> stream, SubscriptionPtr subscription,
+            const ConsumerOptions& options)
+      : Sink(options.ack_mode),
+        Consumer(options),
         subscription_(std::move(subscription)),
         stream_(std::move(stream)) {}
 
-  void Add() { subscription_->Add(this); }
-  void Remove() { subscription_->Remove(this); }
-  void End(const absl::Status& status) { subscription_->Remove(this, status); }
-  void Sent(bool ok) { subscription_->Sent(this, ok); }
-  void Update(ConsumerUpdate update) { subscription_->Update(this, std::move(update)); }
-
-  const AckMode mode;
+  void Add() override { subscription_->Add(this); }
+  void Remove() override { subscription_->Remove(this); }
+  void End(const absl::Status& status) override { subscription_->Remove(this, status); }
+  void Sent(bool ok) override { subscription_->Sent(this, ok); }
+  absl::Status Update(SubscribeRequestView request) override {
+    if (!request.topic_updates.empty()) {
+      return absl::InvalidArgumentError("topic_updates: only for a subscription over a pattern");
+    }
+    subscription_->Update(this, std::move(request.update));
+    return absl::OkStatus();
+  }
 
  protected:
   void SendStarted(const Started& started) override {
@@ -37,9 +66,60 @@ class SubscribeStream::Sink final : public Consumer {
     stream_->Write(EncodeDelivery(delivery));
   }
   void OnEnd(const absl::Status& status) override { stream_->Finish(status); }
+  void AddRef() const override { intrusive_ptr_add_ref(static_cast<const Consumer*>(this)); }
+  void Release() const override { intrusive_ptr_release(static_cast<const Consumer*>(this)); }
 
  private:
   const SubscriptionPtr subscription_;
+  const boost::intrusive_ptr<SubscribeStream> stream_;
+};
+
+class SubscribeStream::PatternSink final : public Sink, public PatternConsumer {
+ public:
+  PatternSink(boost::intrusive_ptr<SubscribeStream> stream, PatternSubscriptionPtr subscription,
+              const ConsumerOptions& options)
+      : Sink(options.ack_mode),
+        PatternConsumer(options),
+        subscription_(std::move(subscription)),
+        stream_(std::move(stream)) {}
+
+  void Add() override { subscription_->Add(this); }
+  void Remove() override { subscription_->Remove(this); }
+  void End(const absl::Status& status) override { subscription_->Remove(this, status); }
+  void Sent(bool ok) override { subscription_->Sent(this, ok); }
+  absl::Status Update(SubscribeRequestView request) override {
+    const ConsumerUpdate& update = request.update;
+    if (!update.acks.empty() || !update.nacks.empty() || !update.extensions.empty()) {
+      return absl::InvalidArgumentError(
+          "ack: messages of a pattern belong to a topic each: use topic_updates");
+    }
+    subscription_->Update(this, std::move(request.topic_updates), update);
+    return absl::OkStatus();
+  }
+
+ protected:
+  void SendStarted(const Started& started) override {
+    stream_->activity_.SetNames(started.topic, started.subscription);
+    stream_->Write(EncodeStarted(started));
+  }
+  void SendTopicChanges(const std::vector<TopicChange>& changes) override {
+    stream_->Write(EncodeTopicChanges(changes));
+  }
+  void SendGap(uint32_t topic, const Gap& gap) override {
+    stream_->Write(WithTopic(topic, EncodeGap(gap)));
+  }
+  void SendDelivery(uint32_t topic, const Delivery& delivery) override {
+    stream_->activity_.Count(delivery.run.count, delivery.run.bytes);
+    stream_->Write(WithTopic(topic, EncodeDelivery(delivery)));
+  }
+  void OnEnd(const absl::Status& status) override { stream_->Finish(status); }
+  void AddRef() const override { intrusive_ptr_add_ref(static_cast<const PatternConsumer*>(this)); }
+  void Release() const override {
+    intrusive_ptr_release(static_cast<const PatternConsumer*>(this));
+  }
+
+ private:
+  const PatternSubscriptionPtr subscription_;
   const boost::intrusive_ptr<SubscribeStream> stream_;
 };
 
@@ -82,8 +162,9 @@ void SubscribeStream::OnRead(grpc::ByteBuffer* message) {
         ParseSubscribeRequest(message, /*first=*/false, sink->mode);
     if (!request.ok()) return End(request.status());
     replies.Deliver(context_.requests);
-    sink->Update(std::move(request->update));
-    if (request->stop) return sink->End(absl::OkStatus());
+    const bool stop = request->stop;
+    if (absl::Status s = sink->Update(*std::move(request)); !s.ok()) return End(s);
+    if (stop) return sink->End(absl::OkStatus());
   }
   call_->Read();
 }
@@ -94,10 +175,9 @@ absl::Status SubscribeStream::Start(grpc::ByteBuffer* message) {
   if (!request.ok()) return request.status();
   const SubscribeStart& start = request->start;
   if (context_.draining.load(std::memory_order_relaxed)) return ShuttingDown();
-  absl::StatusOr<SubscriptionPtr> subscription =
-      context_.broker.UseSubscription(start.subscription, start.topic, start.from);
-  if (!subscription.ok()) return subscription.status();
-  boost::intrusive_ptr<Sink> sink(new Sink(this, *std::move(subscription), start.options));
+  absl::StatusOr<boost::intrusive_ptr<Sink>> made = MakeSink(start);
+  if (!made.ok()) return made.status();
+  const boost::intrusive_ptr<Sink> sink = *std::move(made);
   bool ended = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -111,9 +191,30 @@ absl::Status SubscribeStream::Start(grpc::ByteBuffer* message) {
     return absl::OkStatus();
   }
   sink->Add();
-  sink->Update(std::move(request->update));
-  if (request->stop) sink->End(absl::OkStatus());
+  const bool stop = request->stop;
+  if (absl::Status status = sink->Update(*std::move(request)); !status.ok()) {
+    sink->End(status);
+  } else if (stop) {
+    sink->End(absl::OkStatus());
+  }
   return absl::OkStatus();
+}
+
+absl::StatusOr<boost::intrusive_ptr<SubscribeStream::Sink>> SubscribeStream::MakeSink(
+    const SubscribeStart& start) {
+  Broker& broker = context_.broker;
+  // A topic has no wildcards; a name alone may be of either kind.
+  if (HasWildcard(start.topic) ||
+      (start.topic.empty() && broker.FindPattern(start.subscription) != nullptr)) {
+    absl::StatusOr<PatternSubscriptionPtr> pattern =
+        broker.UsePattern(start.subscription, start.topic, start.from);
+    if (!pattern.ok()) return pattern.status();
+    return boost::intrusive_ptr<Sink>(new PatternSink(this, *std::move(pattern), start.options));
+  }
+  absl::StatusOr<SubscriptionPtr> subscription =
+      broker.UseSubscription(start.subscription, start.topic, start.from);
+  if (!subscription.ok()) return subscription.status();
+  return boost::intrusive_ptr<Sink>(new TopicSink(this, *std::move(subscription), start.options));
 }
 
 void SubscribeStream::Write(const grpc::ByteBuffer& message) {

@@ -4,11 +4,13 @@
 #include <cstdint>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "broker/engine/subscription.h"
 #include "broker/rpc/call.h"
 #include "broker/rpc/context.h"
 #include "broker/rpc/stream_table.h"
+#include "broker/rpc/subscribe_request.h"
 
 namespace estiba {
 
@@ -28,14 +30,18 @@ class SubscribeStream final : public CallHandler {
   void End(const absl::Status& status) override;
 
  private:
-  // The stream as its subscription sees it.
+  // The stream as its subscription sees it, and the other way round: of a topic, or of a pattern.
   class Sink;
+  class TopicSink;
+  class PatternSink;
 
   // Nothing is written, a write is under way, the call is to be finished when it is through, the
   // call has been finished.
   enum class Output { kIdle, kWriting, kFinishing, kFinished };
 
   absl::Status Start(grpc::ByteBuffer* message);
+  // Finds or makes the subscription, and the sink for it.
+  absl::StatusOr<boost::intrusive_ptr<Sink>> MakeSink(const SubscribeStart& start);
   // In turns of the subscription, or before there is one.
   void Write(const grpc::ByteBuffer& message);
   void Finish(const absl::Status& status);
