@@ -10,8 +10,8 @@
 #include "absl/status/status.h"
 #include "broker/engine/actor.h"
 #include "broker/engine/config.h"
+#include "broker/engine/delivery.h"
 #include "broker/engine/gap.h"
-#include "broker/queue/segment.h"
 
 namespace estiba {
 
@@ -23,11 +23,6 @@ struct Started {
   std::string subscription;
   uint64_t next_sequence = 0;
   int64_t ack_deadline_ms = 0;  // 0 with automatic acks
-};
-
-struct Delivery {
-  Run run;
-  uint32_t attempt = 1;
 };
 
 struct ConsumerOptions {

@@ -43,11 +43,12 @@ void PatternSubscription::SendNext(PatternConsumer& consumer) {
   consumer.on_their_way_.push_back(leg);
   consumer.sending_ = true;
   if (notice) return consumer.SendGap(leg->number, leg->gap);
-  const Run& run = leg->delivery.run;
-  leg->state.messages += run.count;
-  leg->state.bytes += run.bytes;
-  consumer.outstanding_messages_ += run.count;
-  consumer.outstanding_bytes_ += run.bytes;
+  const int64_t messages = leg->delivery.messages();
+  const int64_t bytes = static_cast<int64_t>(leg->delivery.bytes());
+  leg->state.messages += messages;
+  leg->state.bytes += bytes;
+  consumer.outstanding_messages_ += messages;
+  consumer.outstanding_bytes_ += bytes;
   consumer.SendDelivery(leg->number, leg->delivery);
 }
 

@@ -186,10 +186,10 @@ void Subscription::HandleSent(Consumer* consumer, bool ok) {
   if (ok) consumer->gap_in_flight_.reset();
   Delivery sent = std::exchange(consumer->in_flight_, {});
   if (ok) {
-    counters_.acked_messages.Add(sent.run.count);
+    counters_.acked_messages.Add(sent.messages());
   } else if (!ended_) {
     // Never accepted, so never delivered: it goes out again as the same attempt.
-    Redeliver(std::move(sent.run), sent.attempt);
+    for (const Run& run : sent.runs()) Redeliver(run, sent.attempt);
   }
   if (!consumer->removed_) return;
   const boost::intrusive_ptr<Subscription> self = std::move(consumer->subscription_);

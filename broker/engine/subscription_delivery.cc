@@ -55,20 +55,22 @@ bool Subscription::SendNext(Consumer& consumer, uint32_t ready) {
   }
   if (!consumer.HasCredit()) return false;
   Delivery delivery = NextDelivery(consumer, ready);
-  if (delivery.run.empty()) return false;
-  const Run& run = delivery.run;
-  counters_.delivered_messages.Add(run.count);
-  counters_.delivered_bytes.Add(run.bytes);
-  topic_->counters().delivered_messages.Add(run.count);
-  topic_->counters().delivered_bytes.Add(run.bytes);
-  consumer.outstanding_messages_ += run.count;
-  consumer.outstanding_bytes_ += run.bytes;
+  if (delivery.empty()) return false;
+  counters_.delivered_messages.Add(delivery.messages());
+  counters_.delivered_bytes.Add(delivery.bytes());
+  topic_->counters().delivered_messages.Add(delivery.messages());
+  topic_->counters().delivered_bytes.Add(delivery.bytes());
+  consumer.outstanding_messages_ += delivery.messages();
+  consumer.outstanding_bytes_ += delivery.bytes();
   consumer.sending_ = true;
   if (consumer.options_.ack_mode == AckMode::kAuto) {
     consumer.in_flight_ = delivery;
   } else {
     const int64_t now = around_.clock.SteadyMillis();
-    leases_.Grant({run, delivery.attempt, &consumer, now + consumer.options_.ack_deadline_ms, now});
+    const int64_t deadline = now + consumer.options_.ack_deadline_ms;
+    for (const Run& run : delivery.runs()) {
+      leases_.Grant({run, delivery.attempt, &consumer, deadline, now});
+    }
   }
   consumer.SendDelivery(delivery);
   return true;
@@ -95,22 +97,40 @@ Delivery Subscription::NextDelivery(const Consumer& consumer, uint32_t ready) {
         std::min(max_bytes, consumer.options_.credit.max_bytes - consumer.outstanding_bytes_);
   }
   if (!redeliveries_.empty()) {
-    Redelivery r = redeliveries_.PopFront();
-    const uint32_t offset = r.run.offset;
-    const uint32_t index = static_cast<uint32_t>(r.run.first - r.run.segment->base_sequence());
-    uint32_t count = std::min(r.run.count, MostMessages(consumer, 1));
-    if (r.run.bytes > max_bytes) {
-      count = r.run.segment->RunAt(offset, index, static_cast<uint32_t>(max_bytes), count).count;
-    }
-    Delivery delivery{r.run.TakeFront(count), r.attempt};
-    if (!r.run.empty()) redeliveries_.Insert(std::move(r));
-    return delivery;
+    return TakeRedeliveries(MostMessages(consumer, 1), ready, max_bytes);
   }
   StepOn();
   const Run run = cursor_.Peek(static_cast<uint32_t>(max_bytes), MostMessages(consumer, ready));
   if (run.empty() || run.first < pass_over_) return {};
   cursor_.Advance(run);
-  return {run, 1};
+  return Delivery(run, 1);
+}
+
+Delivery Subscription::TakeRedeliveries(uint32_t max_messages, uint32_t ready, uint64_t max_bytes) {
+  Delivery delivery;
+  delivery.attempt = redeliveries_.entries().begin()->second.attempt;
+  // The first run goes to one consumer; further ones as far as there is enough for all.
+  const uint64_t share = (redeliveries_.messages() + ready - 1) / ready;
+  const uint64_t most = std::min<uint64_t>(max_messages, share);
+  do {
+    Redelivery r = redeliveries_.PopFront();
+    const uint32_t index = static_cast<uint32_t>(r.run.first - r.run.segment->base_sequence());
+    const uint64_t room = max_bytes - delivery.bytes();
+    uint32_t count = std::min(r.run.count, max_messages - delivery.messages());
+    if (r.run.bytes > room) {
+      const Run fits =
+          r.run.segment->RunAt(r.run.offset, index, static_cast<uint32_t>(room), count);
+      count = fits.bytes > room && !delivery.empty() ? 0 : fits.count;
+    }
+    if (count > 0) delivery.Add(r.run.TakeFront(count));
+    if (!r.run.empty()) {
+      redeliveries_.Insert(std::move(r));
+      break;
+    }
+  } while (!redeliveries_.empty() && !delivery.full() && delivery.messages() < most &&
+           delivery.bytes() < max_bytes &&
+           redeliveries_.entries().begin()->second.attempt == delivery.attempt);
+  return delivery;
 }
 
 void Subscription::Redeliver(Lease lease) {
@@ -151,7 +171,7 @@ uint64_t Subscription::Floor() const {
   if (!leases_.empty()) floor = std::min(floor, leases_.first());
   if (!redeliveries_.empty()) floor = std::min(floor, redeliveries_.first());
   for (const ConsumerPtr& c : consumers_) {
-    if (!c->in_flight_.run.empty()) floor = std::min(floor, c->in_flight_.run.first);
+    if (!c->in_flight_.empty()) floor = std::min(floor, c->in_flight_.first());
   }
   return floor;
 }
@@ -159,7 +179,7 @@ uint64_t Subscription::Floor() const {
 void Subscription::UpdateFigures() {
   if (cursor_) position_.store(cursor_.sequence(), std::memory_order_release);
   uint64_t in_flight = 0;
-  for (const ConsumerPtr& c : consumers_) in_flight += c->in_flight_.run.count;
+  for (const ConsumerPtr& c : consumers_) in_flight += c->in_flight_.messages();
   counters_.next_sequence.Set(std::max(position(), pass_over_));
   counters_.floor_sequence.Set(Floor());
   counters_.outstanding_messages.Set(leases_.messages() + in_flight);

@@ -62,7 +62,7 @@ class SubscribeStream::TopicSink final : public Sink, public Consumer {
   }
   void SendGap(const Gap& gap) override { stream_->Write(EncodeGap(gap)); }
   void SendDelivery(const Delivery& delivery) override {
-    stream_->activity_.Count(delivery.run.count, delivery.run.bytes);
+    stream_->activity_.Count(delivery.messages(), delivery.bytes());
     stream_->Write(EncodeDelivery(delivery));
   }
   void OnEnd(const absl::Status& status) override { stream_->Finish(status); }
@@ -109,7 +109,7 @@ class SubscribeStream::PatternSink final : public Sink, public PatternConsumer {
     stream_->Write(WithTopic(topic, EncodeGap(gap)));
   }
   void SendDelivery(uint32_t topic, const Delivery& delivery) override {
-    stream_->activity_.Count(delivery.run.count, delivery.run.bytes);
+    stream_->activity_.Count(delivery.messages(), delivery.bytes());
     stream_->Write(WithTopic(topic, EncodeDelivery(delivery)));
   }
   void OnEnd(const absl::Status& status) override { stream_->Finish(status); }

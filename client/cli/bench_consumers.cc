@@ -96,10 +96,7 @@ void BenchConsumers::StopAll() {
 void BenchConsumers::OnFrame(Consumer& consumer, const Frame& frame) {
   const int64_t now = SteadyNanoseconds();
   if (verify_) Verify(consumer, frame, now);
-  if (options_.ack == AckMode::kExplicit && !frame.messages.empty()) {
-    consumer.subscriber->AckRange(frame.messages.front().sequence(),
-                                  frame.messages.back().sequence());
-  }
+  if (options_.ack == AckMode::kExplicit) consumer.subscriber->AckFrame(frame);
   last_ns_.store(now, std::memory_order_release);
   const uint64_t count = frame.messages.size();
   const uint64_t received = received_.fetch_add(count, std::memory_order_acq_rel) + count;

@@ -146,18 +146,26 @@ void ConsumeJob::Write(const ReceivedFrame& frame) {
   WriteGapsBefore(messages.front().sequence());
   std::string& out = output_.text();
   const bool again = messages.front().delivery_attempt() > 1;
-  uint64_t first = messages.front().sequence();
-  uint64_t last = first - 1;
+  // Neighbours, as far as they have been written; a frame may have holes.
+  SequenceRange run{messages.front().sequence(), messages.front().sequence() - 1};
   for (const MessageView& message : messages) {
     if (counted_out()) break;
-    last = message.sequence();
-    if (again && boost::icl::contains(seen_, last)) continue;
+    if (message.sequence() != run.last + 1) {
+      NoteWritten(run);
+      run.first = message.sequence();
+    }
+    run.last = message.sequence();
+    if (again && boost::icl::contains(seen_, run.last)) continue;
     writer_.AppendMessage(out, topic_, message);
     ++messages_;
   }
-  if (!Explicit(options_) || last < first) return;
-  written_.push_back({first, last});
-  seen_.add(boost::icl::interval<uint64_t>::closed(first, last));
+  NoteWritten(run);
+}
+
+void ConsumeJob::NoteWritten(const SequenceRange& run) {
+  if (!Explicit(options_) || run.last < run.first) return;
+  written_.push_back(run);
+  seen_.add(boost::icl::interval<uint64_t>::closed(run.first, run.last));
 }
 
 absl::Status ConsumeJob::Flush() {

@@ -56,6 +56,8 @@ class ConsumeJob {
   // The next frame; flushes the output before it waits. CANCELLED: interrupted, or nobody reads.
   absl::StatusOr<ReceivedFrame> NextFrame();
   void Write(const ReceivedFrame& frame);
+  // Remembers for the ack what is in the output now, with explicit acks.
+  void NoteWritten(const SequenceRange& run);
   // After Stop: what was on its way counts as consumed with automatic acks, so it is written as
   // well.
   absl::Status WriteRest();

@@ -85,6 +85,7 @@ bool FrameBuffer::Parse(const grpc::ByteBuffer& buffer) {
 bool FrameBuffer::Parse(std::string_view encoded) {
   messages_.clear();
   time_marks_.clear();
+  sequence_marks_.clear();
   bytes_ = 0;
   started_.reset();
   gap_.reset();
@@ -110,23 +111,17 @@ bool FrameBuffer::Parse(std::string_view encoded) {
       case Tag(5, Type::kVarint):
         header.publish_time_ms = static_cast<int64_t>(reader.number());
         break;
-      case Tag(6, Type::kBytes): {
-        TimeMark mark;
-        Reader fields(reader.bytes());
-        while (fields.Next()) {
-          const uint32_t number = static_cast<uint32_t>(fields.number());
-          if (fields.tag() == Tag(1, Type::kVarint)) mark.index = number;
-          if (fields.tag() == Tag(2, Type::kVarint)) mark.later_ms = number;
-        }
-        if (!fields.ok()) return false;
-        time_marks_.push_back(mark);
+      case Tag(6, Type::kBytes):
+        if (!AddMark(reader.bytes(), time_marks_)) return false;
         break;
-      }
       case Tag(7, Type::kBytes):
         if (!ParseGap(reader.bytes(), gap_.emplace())) return false;
         break;
       case Tag(8, Type::kBytes):
         if (!ParseStarted(reader.bytes(), started_.emplace())) return false;
+        break;
+      case Tag(9, Type::kBytes):
+        if (!AddMark(reader.bytes(), sequence_marks_)) return false;
         break;
       default:
         break;  // a field of a later version
@@ -137,6 +132,17 @@ bool FrameBuffer::Parse(std::string_view encoded) {
   return true;
 }
 
+bool FrameBuffer::AddMark(std::string_view encoded, std::vector<Mark>& marks) {
+  Mark mark;
+  Reader fields(encoded);
+  while (fields.Next()) {
+    if (fields.tag() == Tag(1, Type::kVarint)) mark.index = static_cast<uint32_t>(fields.number());
+    if (fields.tag() == Tag(2, Type::kVarint)) mark.more = fields.number();
+  }
+  if (fields.ok()) marks.push_back(mark);
+  return fields.ok();
+}
+
 bool FrameBuffer::AddMessage(std::string_view encoded) {
   bytes_ += wire::BytesFieldSize(encoded.size());
   return MessageViewBuilder::Parse(encoded, messages_.emplace_back());
@@ -145,10 +151,14 @@ bool FrameBuffer::AddMessage(std::string_view encoded) {
 void FrameBuffer::PlaceMessages(const Header& header) {
   uint64_t sequence = header.first_sequence;
   int64_t time_ms = header.publish_time_ms;
-  size_t mark = 0;
+  size_t time = 0;
+  size_t hole = 0;
   for (size_t i = 0; i < messages_.size(); ++i) {
-    while (mark < time_marks_.size() && time_marks_[mark].index <= i) {
-      time_ms = header.publish_time_ms + time_marks_[mark++].later_ms;
+    while (time < time_marks_.size() && time_marks_[time].index <= i) {
+      time_ms = header.publish_time_ms + static_cast<int64_t>(time_marks_[time++].more);
+    }
+    while (hole < sequence_marks_.size() && sequence_marks_[hole].index <= i) {
+      sequence = header.first_sequence + i + sequence_marks_[hole++].more;
     }
     MessageViewBuilder::Place(messages_[i], sequence++, time_ms, header.delivery_attempt);
   }

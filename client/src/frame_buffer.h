@@ -55,17 +55,20 @@ class FrameBuffer {
     uint32_t delivery_attempt = 0;
     int64_t publish_time_ms = 0;
   };
-  struct TimeMark {
+  // From messages_[index] on, so much is added.
+  struct Mark {
     uint32_t index = 0;
-    uint32_t later_ms = 0;
+    uint64_t more = 0;
   };
 
+  static bool AddMark(std::string_view encoded, std::vector<Mark>& marks);
   bool AddMessage(std::string_view encoded);
   void PlaceMessages(const Header& header);
 
   grpc::Slice slice_;
   std::vector<MessageView> messages_;
-  std::vector<TimeMark> time_marks_;
+  std::vector<Mark> time_marks_;
+  std::vector<Mark> sequence_marks_;
   size_t bytes_ = 0;
   std::optional<Started> started_;
   std::optional<Gap> gap_;

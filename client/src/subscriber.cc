@@ -51,6 +51,15 @@ void Subscriber::AckRange(uint64_t first, uint64_t last) {
   if (!impl_->explicit_acks()) return;
   impl_->Say([=](AckOutbox& outbox) { outbox.Ack({first, last}); });
 }
+void Subscriber::AckFrame(const Frame& frame) {
+  if (!impl_->explicit_acks()) return;
+  // The outbox makes ranges of neighbours.
+  impl_->Say([&](AckOutbox& outbox) {
+    for (const MessageView& message : frame.messages) {
+      outbox.Ack({message.sequence(), message.sequence()});
+    }
+  });
+}
 void Subscriber::Nack(uint64_t sequence) { NackRange(sequence, sequence); }
 void Subscriber::NackRange(uint64_t first, uint64_t last) {
   if (!impl_->explicit_acks()) return;

@@ -104,6 +104,27 @@ TEST_CASE("Time marks move the publish time from their message on") {
   for (size_t i = 0; i < 5; ++i) REQUIRE(frame.messages()[i].publish_time_ms() == expected[i]);
 }
 
+TEST_CASE("Sequence marks move the sequence from their message on") {
+  v1::SubscribeResponse response = Delivery(10, 6);
+  const auto mark = [&](uint32_t index, uint64_t skipped) {
+    v1::SequenceMark& added = *response.add_sequence_marks();
+    added.set_index(index);
+    added.set_skipped(skipped);
+  };
+  mark(1, 5);
+  mark(4, uint64_t{1} << 40);
+  FrameBuffer frame;
+  const std::string encoded = response.SerializeAsString();
+  REQUIRE(frame.Parse(encoded));
+  const uint64_t far = uint64_t{1} << 40;
+  const uint64_t expected[] = {10, 16, 17, 18, 14 + far, 15 + far};
+  for (size_t i = 0; i < 6; ++i) REQUIRE(frame.messages()[i].sequence() == expected[i]);
+
+  const std::string next = Delivery(1, 3).SerializeAsString();
+  REQUIRE(frame.Parse(next));
+  REQUIRE(frame.messages()[2].sequence() == 3);
+}
+
 TEST_CASE("The first response and a gap are understood, and forgotten with the next frame") {
   v1::SubscribeResponse response;
   response.mutable_started()->set_topic("orders");

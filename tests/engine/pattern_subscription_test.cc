@@ -75,8 +75,8 @@ class PatternStream final : public PatternConsumer {
   }
   void SendDelivery(uint32_t topic, const Delivery& delivery) override {
     Begin();
-    frames.push_back({topics.at(topic), delivery.run.first, delivery.run.count, delivery.attempt,
-                      Bodies(delivery.run)});
+    frames.push_back({topics.at(topic), delivery.first(), delivery.messages(), delivery.attempt,
+                      Bodies(delivery.runs()[0])});
   }
   void OnEnd(const absl::Status& status) override { ends.push_back(status); }
 };

@@ -62,13 +62,20 @@ bool SubscribeStream::ReadOne() {
   if (response.has_started()) started_ = response.started();
   if (response.has_gap()) gaps_.push_back(response.gap());
   int mark = 0;
+  int hole = 0;
   int64_t time = response.publish_time_ms();
+  uint64_t sequence = response.first_sequence();
   for (int i = 0; i < response.messages_size(); ++i) {
     if (mark < response.time_marks_size() &&
         response.time_marks(mark).index() == static_cast<uint32_t>(i)) {
       time = response.publish_time_ms() + response.time_marks(mark++).later_ms();
     }
-    messages_.push_back({response.first_sequence() + static_cast<uint64_t>(i),
+    if (hole < response.sequence_marks_size() &&
+        response.sequence_marks(hole).index() == static_cast<uint32_t>(i)) {
+      sequence = response.first_sequence() + static_cast<uint64_t>(i) +
+                 response.sequence_marks(hole++).skipped();
+    }
+    messages_.push_back({sequence++,
                          std::move(*response.mutable_messages(i)->mutable_data()),
                          response.delivery_attempt(), time});
   }

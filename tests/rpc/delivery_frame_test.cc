@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -40,7 +41,7 @@ struct FrameFixture {
   }
   Delivery Take(uint64_t from, uint32_t count, uint32_t attempt = 1) {
     Cursor cursor = log->At(from);
-    return {cursor.Peek(1 << 30, count), attempt};
+    return Delivery(cursor.Peek(1 << 30, count), attempt);
   }
 
   std::shared_ptr<Storage> storage =
@@ -53,7 +54,7 @@ TEST_CASE("A delivery decodes as what was stored, with sequence, count, attempt 
   const size_t bytes = GENERATE(size_t{0}, size_t{100}, size_t{5000});
   f.Append(50, bytes, 1'700'000'000'123);
   const Delivery delivery = f.Take(11, 20, 3);
-  REQUIRE(delivery.run.count == 20);
+  REQUIRE(delivery.messages() == 20);
   const v1::SubscribeResponse response = Decode(EncodeDelivery(delivery));
   CHECK(response.first_sequence() == 11);
   CHECK(response.count() == 20);
@@ -108,7 +109,7 @@ TEST_CASE("A large delivery refers to the stored bytes, and keeps them until it 
     std::vector<grpc::Slice> slices;
     REQUIRE(buffer->Dump(&slices).ok());
     REQUIRE(slices.size() == 2);
-    CHECK(reinterpret_cast<const char*>(slices[1].begin()) == delivery.run.data());
+    CHECK(reinterpret_cast<const char*>(slices[1].begin()) == delivery.runs()[0].data());
     CHECK(slices[0].size() < 64);
   }
   f.log = nullptr;
@@ -127,6 +128,70 @@ TEST_CASE("A small delivery is a copy, and keeps nothing") {
   f.log = nullptr;
   CHECK(f.storage->budget.UsedApprox() == 0);
   CHECK(Decode(buffer).messages(0).data().size() == 500);
+}
+
+// What a client makes of a frame's marks.
+std::vector<std::pair<uint64_t, int64_t>> Places(const v1::SubscribeResponse& response) {
+  std::vector<std::pair<uint64_t, int64_t>> places;
+  uint64_t skipped = 0;
+  uint64_t later_ms = 0;
+  for (uint32_t i = 0; i < static_cast<uint32_t>(response.messages_size()); ++i) {
+    for (const v1::SequenceMark& mark : response.sequence_marks()) {
+      if (mark.index() == i) skipped = mark.skipped();
+    }
+    for (const v1::TimeMark& mark : response.time_marks()) {
+      if (mark.index() == i) later_ms = mark.later_ms();
+    }
+    places.emplace_back(response.first_sequence() + i + skipped,
+                        response.publish_time_ms() + static_cast<int64_t>(later_ms));
+  }
+  return places;
+}
+
+TEST_CASE("Several runs travel as one frame, and marks say where sequences and times jump") {
+  FrameFixture f;
+  f.Append(4, 10, 1000);
+  f.Append(4, 10, 1500);
+  f.Append(4, 10, 1500);
+  f.Append(1, 10, 9000);
+  Delivery delivery;
+  delivery.attempt = 2;
+  for (const auto& [from, count] : std::vector<std::pair<uint64_t, uint32_t>>{
+           {2, 2}, {5, 1}, {6, 1}, {9, 2}, {11, 1}, {13, 1}}) {
+    delivery.Add(f.Take(from, count).runs()[0]);
+  }
+  CHECK(delivery.runs().size() == 4);
+  const v1::SubscribeResponse response = Decode(EncodeDelivery(delivery));
+  CHECK(response.count() == 8);
+  CHECK(response.delivery_attempt() == 2);
+  CHECK(response.sequence_marks_size() == 3);
+  CHECK(response.time_marks_size() == 2);
+  CHECK(Places(response) == std::vector<std::pair<uint64_t, int64_t>>{{2, 1000},
+                                                                      {3, 1000},
+                                                                      {5, 1500},
+                                                                      {6, 1500},
+                                                                      {9, 1500},
+                                                                      {10, 1500},
+                                                                      {11, 1500},
+                                                                      {13, 9000}});
+}
+
+TEST_CASE("A frame of small and large runs copies the small ones together and refers to the rest") {
+  FrameFixture f;
+  for (int i = 0; i < 6; ++i) f.Append(2, i == 2 || i == 5 ? 4000 : 100, 1000, absl::StrCat(i, "-"));
+  Delivery delivery;
+  for (const uint64_t from : {1, 3, 5, 7, 9, 11}) delivery.Add(f.Take(from, 1).runs()[0]);
+  const grpc::ByteBuffer buffer = EncodeDelivery(delivery);
+  std::vector<grpc::Slice> slices;
+  REQUIRE(buffer.Dump(&slices).ok());
+  REQUIRE(slices.size() == 4);
+  CHECK(reinterpret_cast<const char*>(slices[1].begin()) == delivery.runs()[2].data());
+  CHECK(reinterpret_cast<const char*>(slices[3].begin()) == delivery.runs()[5].data());
+  const v1::SubscribeResponse response = Decode(buffer);
+  REQUIRE(response.messages_size() == 6);
+  for (int i = 0; i < 6; ++i) {
+    CHECK(response.messages(i).data().substr(0, 3) == absl::StrCat(i, "-0"));
+  }
 }
 
 TEST_CASE("A gap says which messages and why") {

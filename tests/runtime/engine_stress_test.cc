@@ -73,10 +73,13 @@ class StressPublisher {
 struct Received {
   void Note(const Delivery& delivery, bool automatic) {
     const absl::MutexLock lock(&mutex);
-    const std::vector<std::string> bodies = Bodies(delivery.run);
-    if (bodies.size() != delivery.run.count) ++torn;
+    for (const Run& run : delivery.runs()) Note(run, automatic);
+  }
+  void Note(const Run& run, bool automatic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    const std::vector<std::string> bodies = Bodies(run);
+    if (bodies.size() != run.count) ++torn;
     for (size_t i = 0; i < bodies.size(); ++i) {
-      const uint64_t sequence = delivery.run.first + i;
+      const uint64_t sequence = run.first + i;
       Stamp stamp;
       if (!ReadStamp(bodies[i], &stamp)) {
         ++torn;
@@ -173,11 +176,13 @@ class StressConsumer final : public Consumer {
   }
   void SendDelivery(const Delivery& delivery) override {
     received_.Note(delivery, !explicit_);
-    if (explicit_) {
-      const absl::MutexLock lock(&mutex_);
-      to_ack_.push_back({delivery.run.first, delivery.run.end() - 1});
-    } else {
-      received_.Consumed(delivery.run.first, delivery.run.end() - 1);
+    for (const Run& run : delivery.runs()) {
+      if (explicit_) {
+        const absl::MutexLock lock(&mutex_);
+        to_ack_.push_back({run.first, run.end() - 1});
+      } else {
+        received_.Consumed(run.first, run.end() - 1);
+      }
     }
     Sending();
   }

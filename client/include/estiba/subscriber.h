@@ -132,8 +132,10 @@ struct Started {
   absl::Duration ack_deadline;
 };
 
-// A delivery as it came: messages with consecutive sequences. Valid during the callback, or as long
-// as the ReceivedFrame that owns it.
+// A delivery as it came: messages in the order of their sequences, of one delivery attempt. Mostly
+// consecutive, but there may be holes: what is missing has been, or will be, delivered elsewhere.
+// (AckFrame acks just these.) Valid during the callback, or as long as the ReceivedFrame that owns
+// it.
 struct Frame {
   absl::Span<const MessageView> messages;
   // Of the messages' records in the frame, as credit counts them.
@@ -231,6 +233,8 @@ class Subscriber {
   // wait for the next stream. Sequences that are not outstanding are passed over by the broker.
   void Ack(uint64_t sequence);
   void AckRange(uint64_t first, uint64_t last);
+  // The messages of a frame, and no others.
+  void AckFrame(const Frame& frame);
   // To be delivered again at once, to any consumer of the subscription.
   void Nack(uint64_t sequence);
   void NackRange(uint64_t first, uint64_t last);

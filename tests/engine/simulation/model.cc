@@ -13,7 +13,7 @@ void SubscriptionModel::Fail(uint64_t sequence, const std::string& what) const {
 void SubscriptionModel::Delivered(const void* consumer, AckMode mode, const Stream::Frame& frame,
                                   int64_t deadline_ms, int64_t now_ms) {
   for (size_t i = 0; i < frame.bodies.size(); ++i) {
-    const uint64_t sequence = frame.first + i;
+    const uint64_t sequence = frame.sequences[i];
     const auto [published, unknown] = topic_.bodies.emplace(sequence, frame.bodies[i]);
     if (published->second != frame.bodies[i])
       Fail(sequence, "delivered bytes are not those published");

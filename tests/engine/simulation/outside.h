@@ -57,6 +57,7 @@ class Stream final : public Consumer {
     uint64_t first = 0;
     uint32_t attempt = 0;
     std::vector<std::string> bodies;
+    std::vector<uint64_t> sequences;  // of the bodies
     int64_t time_ms = 0;  // steady, when it was sent
   };
 
@@ -88,9 +89,7 @@ class Stream final : public Consumer {
   }
   std::vector<uint64_t> sequences() const {
     std::vector<uint64_t> all;
-    for (const Frame& f : frames) {
-      for (size_t i = 0; i < f.bodies.size(); ++i) all.push_back(f.first + i);
-    }
+    for (const Frame& f : frames) all.insert(all.end(), f.sequences.begin(), f.sequences.end());
     return all;
   }
 
@@ -112,12 +111,25 @@ class Stream final : public Consumer {
   void SendDelivery(const Delivery& delivery) override {
     Begin("delivery");
     if (started.empty()) Break("a delivery before started");
-    const Run& run = delivery.run;
-    Frame frame{run.first, delivery.attempt, Bodies(run), 0};
-    if (run.count == 0) Break("an empty delivery");
-    if (frame.bodies.size() != run.count) {
-      Break(absl::StrCat("a run of ", run.count, " messages has ", frame.bodies.size()));
+    Frame frame;
+    frame.attempt = delivery.attempt;
+    for (const Run& run : delivery.runs()) {
+      const std::vector<std::string> bodies = Bodies(run);
+      if (bodies.size() != run.count) {
+        Break(absl::StrCat("a run of ", run.count, " messages has ", bodies.size()));
+      }
+      if (!frame.sequences.empty() && run.first <= frame.sequences.back()) {
+        Break("a frame is not in the order of sequences");
+      }
+      for (uint32_t i = 0; i < run.count; ++i) frame.sequences.push_back(run.first + i);
+      frame.bodies.insert(frame.bodies.end(), bodies.begin(), bodies.end());
     }
+    if (frame.bodies.empty()) {
+      Break("an empty delivery");
+    } else {
+      frame.first = frame.sequences.front();
+    }
+    if (frame.bodies.size() != delivery.messages()) Break("a delivery's count is wrong");
     frames.push_back(frame);
     if (on_delivery) on_delivery(delivery, frame);
   }

@@ -349,15 +349,15 @@ void Program::AddConsumer(SimSubscription& s, bool healthy) {
 }
 
 void Program::OnDelivery(SimConsumer& c, const Delivery& d, const Stream::Frame& frame) {
-  Trace(absl::StrCat(Name(c.stream.get()), " delivery ", d.run.first, "+", d.run.count, " attempt ",
+  Trace(absl::StrCat(Name(c.stream.get()), " delivery ", d.first(), "+", d.messages(), " attempt ",
                      d.attempt));
   SubscriptionModel& model = *c.subscription->model;
   uint64_t held = 0;
   if (c.mode == AckMode::kAuto) {
-    c.accepted_messages += d.run.count;
+    c.accepted_messages += d.messages();
     held = c.accepted_messages - c.returned_messages;
   } else {
-    held = model.HeldBy(&c, world_.clock.steady_ms) + d.run.count;
+    held = model.HeldBy(&c, world_.clock.steady_ms) + d.messages();
   }
   if (c.max_messages != 0 && held > c.max_messages) {
     Fail(absl::StrCat(held, " messages outstanding, of ", c.max_messages));
