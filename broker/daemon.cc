@@ -4,10 +4,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <limits>
+#include <random>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/engine/filter.h"
 #include "broker/ops/log.h"
 #include "broker/ops/process_memory.h"
 #include "broker/rpc/router.h"
@@ -32,6 +34,17 @@ FullPolicy ToPolicy(Config::FullPolicy policy) {
   return FullPolicy::kReject;
 }
 
+absl::StatusOr<SubscriptionConfig> ToConfig(const Config::SubscriptionDeclaration& from) {
+  SubscriptionConfig config = {absl::ToInt64Milliseconds(from.ack_deadline)};
+  config.retry = {absl::ToInt64Milliseconds(from.min_backoff),
+                  absl::ToInt64Milliseconds(from.max_backoff)};
+  if (from.filter.empty()) return config;
+  absl::StatusOr<std::shared_ptr<const Filter>> filter = Filter::Compile(from.filter);
+  if (!filter.ok()) return filter.status();
+  config.filter = *std::move(filter);
+  return config;
+}
+
 BrokerOptions ToBrokerOptions(const Config& config) {
   BrokerOptions options;
   options.budget_bytes = config.memory_budget_bytes;
@@ -39,6 +52,7 @@ BrokerOptions ToBrokerOptions(const Config& config) {
                             absl::ToInt64Milliseconds(config.retention_age),
                             config.retention_bytes};
   options.subscription_defaults = {absl::ToInt64Milliseconds(config.ack_deadline)};
+  options.seed = std::random_device()();
   options.auto_create_topics = config.auto_create_topics;
   options.auto_create_subscriptions = config.auto_create_subscriptions;
   options.max_topics = config.max_topics;
@@ -118,10 +132,10 @@ absl::Status Daemon::MakeDeclaredTopics() {
       StartPosition from;
       from.kind = s.from == Config::StartFrom::kLatest ? StartPosition::Kind::kLatest
                                                        : StartPosition::Kind::kEarliest;
+      absl::StatusOr<SubscriptionConfig> config = ToConfig(s);
+      if (!config.ok()) return config.status();
       const absl::Status status =
-          broker_
-              .CreateSubscription(s.name, t.name, {absl::ToInt64Milliseconds(s.ack_deadline)}, from)
-              .status();
+          broker_.CreateSubscription(s.name, t.name, *config, from).status();
       if (!status.ok()) return status;
     }
   }

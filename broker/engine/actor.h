@@ -56,6 +56,10 @@ class Actor : public Runnable, public boost::intrusive_ref_counter<Actor> {
   // After the commands of a turn, in the same turn.
   virtual void EndTurn() {}
 
+  // For a turn that has done a good deal: what is in the mailbox after it goes on as another turn,
+  // behind what else is to run. Only in turns.
+  void YieldTurn() { yield_ = true; }
+
  private:
   // A turn that has done this much hands over to the executor's other threads.
   static constexpr int kMaxCommands = 256;
@@ -84,8 +88,9 @@ class Actor : public Runnable, public boost::intrusive_ref_counter<Actor> {
   void RunTurn() final {
     const boost::intrusive_ptr<Actor> self(this, /*add_ref=*/false);
     int commands = 0;
+    yield_ = false;
     do {
-      if (commands >= kMaxCommands) {
+      if (commands >= kMaxCommands || yield_) {
         intrusive_ptr_add_ref(this);
         executor_.Defer(this);
         return;
@@ -101,6 +106,7 @@ class Actor : public Runnable, public boost::intrusive_ref_counter<Actor> {
 
   Executor& executor_;
   Mailbox<Command> mailbox_;
+  bool yield_ = false;  // turn state
 };
 
 }  // namespace estiba

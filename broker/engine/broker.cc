@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/engine/filter.h"
 #include "broker/engine/limits.h"
 
 namespace estiba {
@@ -31,6 +32,36 @@ absl::Status TooMany(absl::string_view kind, uint32_t limit) {
       absl::StrCat("the broker holds ", limit, " ", kind, "s, as many as max-", kind, "s allows"));
 }
 
+absl::Status Differs(absl::string_view name, absl::string_view what) {
+  return absl::FailedPreconditionError(absl::StrCat("subscription: \"", name, "\" exists, ", what));
+}
+
+}  // namespace
+
+absl::Status Broker::CheckAgrees(absl::string_view name, const SubscriptionConfig& wanted,
+                                 const SubscriptionConfig& has) {
+  if (wanted.filter != nullptr &&
+      (has.filter == nullptr || has.filter->source() != wanted.filter->source())) {
+    return Differs(name, has.filter == nullptr
+                             ? "without a filter"
+                             : absl::StrCat("with another filter: ", has.filter->source()));
+  }
+  if (wanted.retry.max_ms != 0 &&
+      (wanted.retry.min_ms != has.retry.min_ms || wanted.retry.max_ms != has.retry.max_ms)) {
+    return Differs(name, "with another retry policy");
+  }
+  return absl::OkStatus();
+}
+
+SubscriptionConfig Broker::WithDefaults(SubscriptionConfig config) const {
+  if (config.ack_deadline_ms == 0) {
+    config.ack_deadline_ms = options_.subscription_defaults.ack_deadline_ms;
+  }
+  return config;
+}
+
+namespace {
+
 // Counts one more, up to the limit.
 bool TryCount(std::atomic<uint32_t>& count, uint32_t limit) {
   if (count.fetch_add(1, std::memory_order_relaxed) < limit) return true;
@@ -43,7 +74,8 @@ bool TryCount(std::atomic<uint32_t>& count, uint32_t limit) {
 Broker::Broker(const BrokerOptions& options, Executor& executor, const Clock& clock, Timers& timers)
     : options_(options),
       around_{executor, clock, timers,
-              std::make_shared<Memory>(options.budget_bytes, SegmentBytes(options.budget_bytes))},
+              std::make_shared<Memory>(options.budget_bytes, SegmentBytes(options.budget_bytes)),
+              options.seed},
       patterns_(std::make_shared<PatternDirectory>(kMaxJoins)) {}
 
 Broker::~Broker() {
@@ -163,12 +195,13 @@ absl::StatusOr<SubscriptionPtr> Broker::GetSubscription(absl::string_view name) 
 
 absl::StatusOr<SubscriptionPtr> Broker::UseSubscription(absl::string_view name,
                                                         absl::string_view topic_name,
-                                                        const StartPosition& start) {
+                                                        const StartPosition& start,
+                                                        const SubscriptionConfig& wanted) {
+  const SubscriptionConfig config = WithDefaults(wanted);
   if (name.empty()) {
     absl::StatusOr<TopicPtr> topic = UseTopic(topic_name);
     if (!topic.ok()) return topic.status();
-    SubscriptionPtr subscription =
-        MakeSubscription("", *std::move(topic), options_.subscription_defaults);
+    SubscriptionPtr subscription = MakeSubscription("", *std::move(topic), config);
     subscription->topic()->Attach(subscription, start);
     return subscription;
   }
@@ -185,8 +218,7 @@ absl::StatusOr<SubscriptionPtr> Broker::UseSubscription(absl::string_view name,
     }
     absl::StatusOr<TopicPtr> topic = UseTopic(topic_name);
     if (!topic.ok()) return topic.status();
-    absl::StatusOr<SubscriptionPtr> made =
-        CreateSubscription(name, topic_name, options_.subscription_defaults, start);
+    absl::StatusOr<SubscriptionPtr> made = CreateSubscription(name, topic_name, config, start);
     if (!absl::IsAlreadyExists(made.status())) return made;
     found = subscriptions_.Find(name);
     if (found == nullptr) return absl::AbortedError("the subscription was deleted meanwhile");
@@ -196,6 +228,7 @@ absl::StatusOr<SubscriptionPtr> Broker::UseSubscription(absl::string_view name,
         absl::StrCat("subscription: \"", name, "\" belongs to topic \"", found->topic()->name(),
                      "\", not to \"", topic_name, "\""));
   }
+  if (absl::Status s = CheckAgrees(name, wanted, found->config()); !s.ok()) return s;
   return found;
 }
 

@@ -29,6 +29,7 @@ struct BrokerOptions {
   uint32_t max_subscriptions = 100'000;
   // Most bytes in one delivery, unless a single message is larger.
   uint32_t frame_bytes = 128 << 10;
+  uint64_t seed = 0;  // for jitter
 };
 
 struct BrokerStats {
@@ -65,9 +66,12 @@ class Broker {
                                                      const StartPosition& start);
   absl::StatusOr<SubscriptionPtr> GetSubscription(absl::string_view name) const;
   // For a consumer: finds or makes what it asks for. Empty name: a private subscription. Empty
-  // topic: the named subscription must exist.
+  // topic: the named subscription must exist. `wanted` is for one that is made; what it leaves out
+  // (an ack deadline of 0) is filled in from the defaults, and what it says about the messages must
+  // be so for one that exists: otherwise FAILED_PRECONDITION.
   absl::StatusOr<SubscriptionPtr> UseSubscription(absl::string_view name, absl::string_view topic,
-                                                  const StartPosition& start);
+                                                  const StartPosition& start,
+                                                  const SubscriptionConfig& wanted = {0});
   // Also a pattern subscription.
   absl::Status DeleteSubscription(absl::string_view name);
   // topic empty: of all topics.
@@ -84,7 +88,8 @@ class Broker {
   // For a consumer: finds or makes it. Empty name: a private one. Empty pattern: it must exist.
   absl::StatusOr<PatternSubscriptionPtr> UsePattern(absl::string_view name,
                                                     absl::string_view pattern,
-                                                    const StartPosition& start);
+                                                    const StartPosition& start,
+                                                    const SubscriptionConfig& wanted = {0});
   // Named ones; pattern empty: all.
   std::vector<PatternSubscriptionPtr> ListPatterns(absl::string_view pattern,
                                                    absl::string_view after, size_t limit) const {
@@ -102,6 +107,10 @@ class Broker {
   static constexpr size_t kMaxJoins = 1'000'000;
   static constexpr size_t kAll = std::numeric_limits<size_t>::max();
 
+  // Whether a consumer that wants this can use a subscription that has that.
+  static absl::Status CheckAgrees(absl::string_view name, const SubscriptionConfig& wanted,
+                                  const SubscriptionConfig& has);
+  SubscriptionConfig WithDefaults(SubscriptionConfig config) const;
   SubscriptionPtr MakeSubscription(std::string name, TopicPtr topic,
                                    const SubscriptionConfig& config);
   void Forget(const SubscriptionPtr& subscription);

@@ -45,8 +45,9 @@ absl::StatusOr<PatternSubscriptionPtr> Broker::CreatePattern(absl::string_view n
 
 absl::StatusOr<PatternSubscriptionPtr> Broker::UsePattern(absl::string_view name,
                                                           absl::string_view pattern,
-                                                          const StartPosition& start) {
-  if (name.empty()) return MakePattern("", pattern, options_.subscription_defaults, start);
+                                                          const StartPosition& start,
+                                                          const SubscriptionConfig& wanted) {
+  if (name.empty()) return MakePattern("", pattern, WithDefaults(wanted), start);
   PatternSubscriptionPtr found = patterns_->Find(name);
   if (found == nullptr) {
     if (absl::Status status = CheckName("subscription", name); !status.ok()) return status;
@@ -59,7 +60,7 @@ absl::StatusOr<PatternSubscriptionPtr> Broker::UsePattern(absl::string_view name
       return absl::NotFoundError(absl::StrCat("subscription \"", name, "\" does not exist"));
     }
     absl::StatusOr<PatternSubscriptionPtr> made =
-        MakePattern(name, pattern, options_.subscription_defaults, start);
+        MakePattern(name, pattern, WithDefaults(wanted), start);
     if (!absl::IsAlreadyExists(made.status())) return made;
     found = patterns_->Find(name);
     if (found == nullptr) return absl::AbortedError("the subscription was deleted meanwhile");
@@ -69,6 +70,7 @@ absl::StatusOr<PatternSubscriptionPtr> Broker::UsePattern(absl::string_view name
         absl::StrCat("subscription: \"", name, "\" belongs to the pattern \"", found->pattern(),
                      "\", not to \"", pattern, "\""));
   }
+  if (absl::Status s = CheckAgrees(name, wanted, found->config()); !s.ok()) return s;
   return found;
 }
 

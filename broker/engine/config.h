@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 namespace estiba {
+
+class Filter;
 
 // What happens to a publish that finds no room; see FullPolicy in proto/estiba/v1/admin.proto.
 enum class FullPolicy { kReject, kBlock, kDropOldest };
@@ -14,8 +17,16 @@ struct TopicConfig {
   uint64_t retention_bytes = 0;  // 0: no limit
 };
 
+// How long a message waits before it is delivered again; see Backoff. max_ms 0: not at all.
+struct RetryPolicy {
+  int64_t min_ms = 0;
+  int64_t max_ms = 0;
+};
+
 struct SubscriptionConfig {
   int64_t ack_deadline_ms = 10'000;
+  std::shared_ptr<const Filter> filter = nullptr;  // null: every message is wanted
+  RetryPolicy retry = {};
 };
 
 // Where a new subscription begins.

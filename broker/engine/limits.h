@@ -24,6 +24,7 @@ inline constexpr int64_t kDefaultRequestMs = 30'000;
 inline constexpr int64_t kMaxRequestMs = 600'000;
 inline constexpr int64_t kMinAckDeadlineMs = 100;
 inline constexpr int64_t kMaxAckDeadlineMs = 600'000;
+inline constexpr int64_t kMaxRetryMs = 600'000;
 inline constexpr int64_t kMinRetentionMs = 1'000;
 inline constexpr int64_t kMaxRetentionMs = int64_t{31} * 24 * 3600 * 1000;
 inline constexpr uint64_t kMinTopicBytes = 64 << 10;

@@ -41,7 +41,9 @@ class Counter {
   X(acked_messages)                     \
   X(nacked_messages)                    \
   X(expired_leases)                     \
-  X(gap_messages)
+  X(gap_messages)                       \
+  X(filtered_messages)                  \
+  X(delayed_messages)
 
 #define ESTIBA_COUNTER(name) Counter name;
 #define ESTIBA_FIGURE(name) uint64_t name = 0;
@@ -101,7 +103,8 @@ struct SubscriptionStats {
   uint64_t backlog_messages = 0;
 
   uint64_t unconsumed() const {
-    return backlog_messages + figures.outstanding_messages + figures.redeliver_messages;
+    return backlog_messages + figures.outstanding_messages + figures.redeliver_messages +
+           figures.delayed_messages;
   }
 };
 

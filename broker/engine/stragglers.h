@@ -23,22 +23,26 @@ class Stragglers {
 
   template <typename Entry>
   void Count(const IntervalMap<Entry>& map) {
-    for (const auto& [first, entry] : map.entries()) {
-      if (entry.run.segment != nullptr) used_[entry.run.segment.get()] += entry.run.bytes;
-    }
+    for (const auto& [first, entry] : map.entries()) Count(entry.run);
+  }
+  void Count(const Run& run) {
+    if (run.segment != nullptr) used_[run.segment.get()] += run.bytes;
   }
 
   // Moves the entries that have been there long enough, as `old` says.
   template <typename Entry, typename Old>
   void Move(IntervalMap<Entry>& map, Old&& old) {
     for (auto& [first, entry] : map.entries()) {
-      const Segment* segment = entry.run.segment.get();
-      if (segment == nullptr || segment->end_sequence() >= sent_to_ || !old(entry)) continue;
-      if (used_[segment] * kNearlyDead > segment->capacity()) continue;
-      if (SegmentPtr copy = Segment::TryCopy(storage_, entry.run)) {
-        entry.run.offset = 0;
-        entry.run.segment = std::move(copy);
-      }
+      if (old(entry)) Move(entry.run);
+    }
+  }
+  void Move(Run& run) {
+    const Segment* segment = run.segment.get();
+    if (segment == nullptr || segment->end_sequence() >= sent_to_) return;
+    if (used_[segment] * kNearlyDead > segment->capacity()) return;
+    if (SegmentPtr copy = Segment::TryCopy(storage_, run)) {
+      run.offset = 0;
+      run.segment = std::move(copy);
     }
   }
 

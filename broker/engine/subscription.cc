@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "absl/hash/hash.h"
+
 namespace estiba {
 Subscription::Subscription(std::string name, TopicPtr topic, const SubscriptionConfig& config,
                            const Topic::Surroundings& surroundings, uint32_t frame_bytes)
@@ -14,6 +16,7 @@ Subscription::Subscription(std::string name, TopicPtr topic, const SubscriptionC
       around_(surroundings),
       frame_bytes_(frame_bytes),
       create_time_ms_(around_.clock.WallMillis()),
+      backoff_(config_.retry, around_.seed ^ absl::HashOf(name_, topic_->name())),
       bookkeeping_(topic_->storage()) {}
 
 // --- From outside -------------------------------------------------------------------------------
@@ -26,7 +29,7 @@ void Subscription::Add(ConsumerPtr consumer) {
 
 void Subscription::Remove(ConsumerPtr consumer) {
   Post([self = boost::intrusive_ptr<Subscription>(this), consumer = std::move(consumer)] {
-    self->HandleRemove(consumer);
+    self->HandleRemove(consumer, /*in_order=*/false);
   });
 }
 
@@ -34,7 +37,7 @@ void Subscription::Remove(ConsumerPtr consumer, absl::Status status) {
   Post([self = boost::intrusive_ptr<Subscription>(this), consumer = std::move(consumer),
         status = std::move(status)] {
     if (consumer->removed_) return;
-    self->HandleRemove(consumer);
+    self->HandleRemove(consumer, status.ok());
     consumer->OnEnd(status);
   });
 }
@@ -82,6 +85,7 @@ void Subscription::HandleAttached(Attachment attachment) {
   cursor_ = std::move(attachment.place);
   pass_over_ = attachment.pass_over;
   redeliveries_ = std::move(attachment.again);
+  DropUnwanted(&redeliveries_);
   attached_ = true;
   if (ended_) return Detach();
   for (const Gap& gap : attachment.gaps) AddGap(gap.first, gap.last, gap.reason);
@@ -108,8 +112,8 @@ void Subscription::FollowTrim() {
   if (trim_to <= trimmed_to_) return;
   trimmed_to_ = trim_to;
   const GapReason reason = topic_->trim_reason();
-  redeliveries_.Carve(1, trim_to - 1,
-                      [&](Redelivery&& r) { AddGap(r.run.first, r.run.end() - 1, reason); });
+  CarveWaiting(1, trim_to - 1,
+               [&](Redelivery&& r) { AddGap(r.run.first, r.run.end() - 1, reason); });
   leases_.DropMemoryBefore(trim_to);
   const uint64_t next = std::max(cursor_.sequence(), pass_over_);
   if (next < trim_to) AddGap(next, trim_to - 1, reason);
@@ -127,14 +131,24 @@ void Subscription::HandleTimer() {
   const int64_t now = around_.clock.SteadyMillis();
   leases_.TakeExpired(now, [&](Lease&& lease) {
     counters_.expired_leases.Add(lease.run.count);
-    Redeliver(std::move(lease));
+    const int64_t delay_ms = backoff_.After(lease.attempt);
+    Redeliver(std::move(lease), delay_ms);
   });
   Stragglers stragglers(topic_->storage(), cursor_.sequence());
   leases_.CountIn(stragglers);
   stragglers.Count(redeliveries_);
+  if (retries_ != nullptr) retries_->CountIn(stragglers);
   leases_.MoveWith(stragglers, now);
   // Redeliveries are on their way out, unless there is nobody to take them.
   if (consumers_.empty()) stragglers.Move(redeliveries_, [](const Redelivery&) { return true; });
+  if (retries_ != nullptr) retries_->MoveWith(stragglers);
+}
+
+void Subscription::HandleRetry() {
+  retry_timer_armed_ = false;
+  if (ended_) return;
+  retries_->TakeDue(around_.clock.SteadyMillis(),
+                    [&](Redelivery&& r) { redeliveries_.Insert(std::move(r)); });
 }
 
 void Subscription::HandleAdd(const ConsumerPtr& consumer) {
@@ -153,13 +167,16 @@ void Subscription::HandleAdd(const ConsumerPtr& consumer) {
   consumers_.push_back(consumer);
 }
 
-void Subscription::HandleRemove(const ConsumerPtr& consumer) {
+void Subscription::HandleRemove(const ConsumerPtr& consumer, bool in_order) {
   consumer->removed_ = true;  // before it was added, even
   const auto found = std::find(consumers_.begin(), consumers_.end(), consumer);
   if (found == consumers_.end()) return;
   consumers_.erase(found);
   // What it was being sent is settled by Sent, which is still to come.
-  leases_.TakeOf(consumer.get(), [&](Lease&& lease) { Redeliver(std::move(lease)); });
+  leases_.TakeOf(consumer.get(), [&](Lease&& lease) {
+    const int64_t delay_ms = in_order ? 0 : backoff_.After(lease.attempt);
+    Redeliver(std::move(lease), delay_ms);
+  });
   if (consumers_.empty()) {
     // What nobody was told before the leases just now, then those.
     std::vector<Gap> gaps;
@@ -189,7 +206,7 @@ void Subscription::HandleSent(Consumer* consumer, bool ok) {
     counters_.acked_messages.Add(sent.messages());
   } else if (!ended_) {
     // Never accepted, so never delivered: it goes out again as the same attempt.
-    for (const Run& run : sent.runs()) Redeliver(run, sent.attempt);
+    for (const Run& run : sent.runs()) Redeliver(run, sent.attempt, 0);
   }
   if (!consumer->removed_) return;
   const boost::intrusive_ptr<Subscription> self = std::move(consumer->subscription_);
@@ -205,20 +222,23 @@ void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& upd
       acked(lease.run.count);
     });
     // An ack after the deadline still counts if the message has not gone out again.
-    redeliveries_.Carve(range.first, range.last, [&](Redelivery&& r) { acked(r.run.count); });
+    CarveWaiting(range.first, range.last, [&](Redelivery&& r) { acked(r.run.count); });
   }
-  const auto nack = [&](const SequenceRange& range) {
+  constexpr int64_t kByPolicy = -1;
+  const auto nack = [&](const SequenceRange& range, int64_t delay_ms) {
     // Only what this consumer holds: it may be late, and another's lease still good.
     leases_.TakeOf(consumer.get(), range.first, range.last, [&](Lease&& lease) {
       counters_.nacked_messages.Add(lease.run.count);
-      Redeliver(std::move(lease));
+      const int64_t wait_ms = delay_ms == kByPolicy ? backoff_.After(lease.attempt) : delay_ms;
+      Redeliver(std::move(lease), wait_ms);
     });
   };
-  for (const SequenceRange& range : update.nacks) nack(range);
+  for (const SequenceRange& range : update.nacks) nack(range, kByPolicy);
+  for (const DelayedNack& n : update.delayed_nacks) nack(n.range, n.delay_ms);
   const int64_t now = around_.clock.SteadyMillis();
   for (const Extension& e : update.extensions) {
     if (e.deadline_ms == 0) {
-      nack(e.range);
+      nack(e.range, kByPolicy);
     } else {
       leases_.Extend(e.range.first, e.range.last, consumer.get(), now + e.deadline_ms);
     }
@@ -247,17 +267,24 @@ void Subscription::HandleEnd(const absl::Status& status) {
 void Subscription::Detach() {
   UpdateFigures();
   leases_ = {};
+  if (retries_ != nullptr) {
+    retries_->Carve(1, std::numeric_limits<uint64_t>::max(),
+                    [&](Redelivery&& r) { redeliveries_.Insert(std::move(r)); });
+  }
   bookkeeping_.Set(0);
   topic_->Detach(this, std::move(cursor_), std::exchange(redeliveries_, {}));
 }
 
 void Subscription::EndTurn() {
   if (!attached_ || ended_) return;
+  if (config_.filter != nullptr) BeginScan();
   Dispatch();
+  if (config_.filter != nullptr) EndScan();
   StepOn();
   if (cursor_.TakeLeft()) topic_->SubscriptionMoved();
   ArmTimer();
-  bookkeeping_.Set((leases_.size() + redeliveries_.size()) * kEntryBytes);
+  ArmRetryTimer();
+  bookkeeping_.Set(BookkeepingBytes());
   UpdateFigures();
 }
 

@@ -2,14 +2,17 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "broker/engine/actor.h"
+#include "broker/engine/backoff.h"
 #include "broker/engine/config.h"
 #include "broker/engine/consumer.h"
 #include "broker/engine/lease_table.h"
+#include "broker/engine/retry_queue.h"
 #include "broker/engine/stats.h"
 #include "broker/engine/topic.h"
 
@@ -25,10 +28,16 @@ struct Extension {
   int64_t deadline_ms = 0;  // from now; 0: a nack
 };
 
+struct DelayedNack {
+  SequenceRange range;
+  int64_t delay_ms = 0;
+};
+
 // What a consumer sends upstream, in one piece.
 struct ConsumerUpdate {
   std::vector<SequenceRange> acks;
-  std::vector<SequenceRange> nacks;
+  std::vector<SequenceRange> nacks;  // to come again as the subscription's retry policy says
+  std::vector<DelayedNack> delayed_nacks;
   std::vector<Extension> extensions;
   CreditLimits credit;  // members that are 0 change nothing
   uint64_t return_messages = 0;
@@ -64,7 +73,8 @@ class Subscription final : public Actor {
 
   // Adds a consumer; its first send is SendStarted.
   void Add(ConsumerPtr consumer);
-  // The consumer's stream is gone. What it held goes to others. Harmless after OnEnd.
+  // The consumer's stream is gone. What it held goes to others, as the retry policy says; at once
+  // if the stream ended in order, with an OK status. Harmless after OnEnd.
   void Remove(ConsumerPtr consumer);
   // The same for one whose stream is to be ended: also calls OnEnd, unless that was done before.
   void Remove(ConsumerPtr consumer, absl::Status status);
@@ -99,8 +109,9 @@ class Subscription final : public Actor {
   void HandleMessages();
   void HandlePoke();
   void HandleTimer();
+  void HandleRetry();
   void HandleAdd(const ConsumerPtr& consumer);
-  void HandleRemove(const ConsumerPtr& consumer);
+  void HandleRemove(const ConsumerPtr& consumer, bool in_order);
   void HandleSent(Consumer* consumer, bool ok);
   void HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& update);
   void HandleEnd(const absl::Status& status);
@@ -117,9 +128,29 @@ class Subscription final : public Actor {
   // From the front of the redeliveries, which are not empty, what has the same attempt and fits.
   Delivery TakeRedeliveries(uint32_t max_messages, uint32_t ready, uint64_t max_bytes);
 
-  // The messages are to be delivered again, except those that the topic has given up.
-  void Redeliver(Run run, uint32_t attempt);
-  void Redeliver(Lease lease);
+  // The messages are to be delivered again, after a time, except those that the topic has given up.
+  void Redeliver(Run run, uint32_t attempt, int64_t delay_ms);
+  void Redeliver(Lease lease, int64_t delay_ms);
+  // Takes out what waits to be delivered again, at once or later.
+  template <typename F>
+  void CarveWaiting(uint64_t first, uint64_t last, F&& f) {
+    redeliveries_.Carve(first, last, f);
+    if (retries_ != nullptr) retries_->Carve(first, last, f);
+  }
+  void ArmRetryTimer();
+  uint64_t BookkeepingBytes() const;
+
+  // With a filter (subscription_filter.cc). A turn tests so many messages and no more.
+  void BeginScan();
+  void EndScan();
+  Run Sift(const Run& run, uint32_t max_messages, uint64_t max_bytes, Delivery* delivery);
+  Delivery TakeMatching(uint32_t max_messages, uint64_t max_bytes);
+  // Goes on to the next message that matches, for nobody in particular: nothing else is kept.
+  void PassUnwanted();
+  void DropUnwanted(IntervalMap<Redelivery>* map);
+  void HandleScan() {}  // the end of the turn goes on with it
+
+  void AwaitMessages();
   void AddGap(uint64_t first, uint64_t last, GapReason reason);
   void FollowTrim();
   // Leaves a segment that has ended, and what is to be passed over.
@@ -146,7 +177,12 @@ class Subscription final : public Actor {
   size_t next_consumer_ = 0;  // round robin
   LeaseTable leases_;
   IntervalMap<Redelivery> redeliveries_;
-  std::vector<Gap> gaps_;  // not yet told to anybody, for want of consumers
+  std::unique_ptr<RetryQueue> retries_;  // null until something has to wait
+  bool retry_timer_armed_ = false;
+  Backoff backoff_;
+  uint32_t scan_left_ = 1;  // messages that this turn may still test
+  uint64_t wanted_at_ = 0;  // this one matches
+  std::vector<Gap> gaps_;   // not yet told to anybody, for want of consumers
   bool awaiting_ = false;
   bool timer_armed_ = false;
   uint64_t trimmed_to_ = 1;  // Topic::trim_to, as far as followed
@@ -155,6 +191,8 @@ class Subscription final : public Actor {
   Notice<Subscription> messages_arrived_{this, &Subscription::HandleMessages};
   Notice<Subscription> poke_{this, &Subscription::HandlePoke};
   Notice<Subscription> timer_due_{this, &Subscription::HandleTimer};
+  Notice<Subscription> retry_due_{this, &Subscription::HandleRetry};
+  Notice<Subscription> scan_on_{this, &Subscription::HandleScan};
 
   std::atomic<uint64_t> position_{0};
   std::atomic<uint64_t> followed_{0};

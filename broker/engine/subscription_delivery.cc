@@ -10,6 +10,9 @@ namespace {
 
 // Longest time between two looks at the leases.
 constexpr int64_t kLookMs = 1'000;
+// Longest time between two looks at what waits for its time: a timer cannot be taken back, and one
+// that is to come sooner may be added.
+constexpr int64_t kRetryLookMs = 100;
 
 }  // namespace
 
@@ -26,13 +29,17 @@ void Subscription::Dispatch() {
       ready -= sent && ready > 0;
     }
     if (!consumers_.empty()) next_consumer_ = (next_consumer_ + 1) % consumers_.size();
-    if (!wants_messages || awaiting_) return;
-    awaiting_ = true;
-    intrusive_ptr_add_ref(this);  // until HandleMessages
-    topic_->AwaitMessages(this);
+    if (!wants_messages || awaiting_ || scan_left_ == 0) return;
+    AwaitMessages();
     // Messages may have come just before: look again, once.
     if (cursor_.Peek(1, 1).empty()) return;
   }
+}
+
+void Subscription::AwaitMessages() {
+  awaiting_ = true;
+  intrusive_ptr_add_ref(this);  // until HandleMessages
+  topic_->AwaitMessages(this);
 }
 
 bool Subscription::SendNext(Consumer& consumer, uint32_t ready) {
@@ -100,6 +107,7 @@ Delivery Subscription::NextDelivery(const Consumer& consumer, uint32_t ready) {
     return TakeRedeliveries(MostMessages(consumer, 1), ready, max_bytes);
   }
   StepOn();
+  if (config_.filter != nullptr) return TakeMatching(MostMessages(consumer, ready), max_bytes);
   const Run run = cursor_.Peek(static_cast<uint32_t>(max_bytes), MostMessages(consumer, ready));
   if (run.empty() || run.first < pass_over_) return {};
   cursor_.Advance(run);
@@ -133,18 +141,37 @@ Delivery Subscription::TakeRedeliveries(uint32_t max_messages, uint32_t ready, u
   return delivery;
 }
 
-void Subscription::Redeliver(Lease lease) {
+void Subscription::Redeliver(Lease lease, int64_t delay_ms) {
   lease.consumer->GiveBack(lease.run.count, lease.run.bytes);
-  Redeliver(std::move(lease.run), lease.attempt + 1);
+  Redeliver(std::move(lease.run), lease.attempt + 1, delay_ms);
 }
 
-void Subscription::Redeliver(Run run, uint32_t attempt) {
+void Subscription::Redeliver(Run run, uint32_t attempt, int64_t delay_ms) {
   if (!run.empty() && run.first < trimmed_to_) {
     const uint64_t given_up = std::min<uint64_t>(run.count, trimmed_to_ - run.first);
     const Run front = run.TakeFront(static_cast<uint32_t>(given_up));
     AddGap(front.first, front.end() - 1, topic_->trim_reason());
   }
-  if (!run.empty()) redeliveries_.Insert({std::move(run), attempt});
+  if (run.empty()) return;
+  if (delay_ms <= 0) return redeliveries_.Insert({std::move(run), attempt});
+  const int64_t now = around_.clock.SteadyMillis();
+  if (retries_ == nullptr) retries_ = std::make_unique<RetryQueue>(now);
+  retries_->Add({std::move(run), attempt}, now + delay_ms);
+}
+
+void Subscription::ArmRetryTimer() {
+  if (retry_timer_armed_ || retries_ == nullptr) return;
+  // The queue costs more than it is worth to keep.
+  if (retries_->empty()) return retries_.reset();
+  retry_timer_armed_ = true;
+  const int64_t now = around_.clock.SteadyMillis();
+  const int64_t due = std::clamp(retries_->NextDue(), now + 1, now + kRetryLookMs);
+  around_.timers.At(due, this, &retry_due_);
+}
+
+uint64_t Subscription::BookkeepingBytes() const {
+  const uint64_t entries = leases_.size() + redeliveries_.size();
+  return entries * kEntryBytes + (retries_ == nullptr ? 0 : retries_->bytes());
 }
 
 void Subscription::AddGap(uint64_t first, uint64_t last, GapReason reason) {
@@ -155,7 +182,7 @@ void Subscription::AddGap(uint64_t first, uint64_t last, GapReason reason) {
 }
 
 void Subscription::ArmTimer() {
-  if (timer_armed_ || (leases_.empty() && redeliveries_.empty())) return;
+  if (timer_armed_ || (leases_.empty() && redeliveries_.empty() && retries_ == nullptr)) return;
   timer_armed_ = true;
   int64_t look = std::min(kLookMs, config_.ack_deadline_ms);
   for (const ConsumerPtr& c : consumers_) {
@@ -170,6 +197,7 @@ uint64_t Subscription::Floor() const {
   uint64_t floor = cursor_ ? std::max(cursor_.sequence(), pass_over_) : position();
   if (!leases_.empty()) floor = std::min(floor, leases_.first());
   if (!redeliveries_.empty()) floor = std::min(floor, redeliveries_.first());
+  if (retries_ != nullptr && !retries_->empty()) floor = std::min(floor, retries_->first());
   for (const ConsumerPtr& c : consumers_) {
     if (!c->in_flight_.empty()) floor = std::min(floor, c->in_flight_.first());
   }
@@ -184,6 +212,7 @@ void Subscription::UpdateFigures() {
   counters_.floor_sequence.Set(Floor());
   counters_.outstanding_messages.Set(leases_.messages() + in_flight);
   counters_.redeliver_messages.Set(redeliveries_.messages());
+  counters_.delayed_messages.Set(retries_ == nullptr ? 0 : retries_->messages());
   counters_.consumers.Set(consumers_.size());
 }
 

@@ -38,6 +38,7 @@ class Topic final : public Actor, private BudgetWaiter {
     const Clock& clock;
     Timers& timers;
     std::shared_ptr<Memory> memory;
+    uint64_t seed = 0;  // of what is decided by chance: jitter
   };
 
   Topic(std::string name, const TopicConfig& config, const Surroundings& surroundings);

@@ -30,6 +30,10 @@ struct Config {
     std::string name;
     absl::Duration ack_deadline;
     StartFrom from = StartFrom::kEarliest;
+    std::string filter = {};  // one that compiles; empty: every message
+    // How long a message waits to be delivered again. max_backoff 0: not at all.
+    absl::Duration min_backoff;
+    absl::Duration max_backoff;
   };
 
   // A topic that exists before the broker says ready. What the file leaves out is filled in from

@@ -1,11 +1,15 @@
 #include "broker/ops/declared_topics.h"
 
+#include <algorithm>
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "broker/engine/filter.h"
 #include "broker/ops/setting_rule.h"
 #include "broker/ops/setting_table.h"
 
@@ -14,7 +18,11 @@ namespace {
 
 constexpr absl::string_view kTopicKeys[] = {"name",          "full-policy",     "budget",
                                             "retention-age", "retention-bytes", "subscriptions"};
-constexpr absl::string_view kSubscriptionKeys[] = {"name", "ack-deadline", "from"};
+constexpr absl::string_view kSubscriptionKeys[] = {"name",   "ack-deadline", "from",
+                                                   "filter", "min-backoff",  "max-backoff"};
+// What the API fills in where one of the two is given; see RetryPolicy in broker.proto.
+constexpr absl::Duration kDefaultMinBackoff = absl::Seconds(10);
+constexpr absl::Duration kDefaultMaxBackoff = absl::Seconds(600);
 constexpr absl::string_view kFromNames[] = {"earliest", "latest"};
 
 bool IsName(absl::string_view name) {
@@ -38,6 +46,15 @@ absl::Status Take(const YamlMap& map, absl::string_view key, Parse parse, Keep k
   }
   keep(*value);
   return absl::OkStatus();
+}
+
+// A filter as it stands, if it is one.
+absl::StatusOr<std::string> ReadFilter(absl::string_view text) {
+  if (text.empty()) return std::string();
+  const absl::Status status = Filter::Compile(text).status();
+  if (!status.ok())
+    return absl::InvalidArgumentError(absl::StrCat("is no filter: ", status.message()));
+  return std::string(text);
 }
 
 // The first thing that is wrong.
@@ -100,6 +117,10 @@ class Reader {
     Config::SubscriptionDeclaration subscription;
     subscription.ack_deadline = config_->ack_deadline;
     const auto to_time = [](absl::string_view t) { return ParseTime(t, kAckDeadlineRange); };
+    const auto to_backoff = [](absl::string_view t) { return ParseTime(t, kBackoffRange); };
+    const auto to_filter = [](absl::string_view t) { return ReadFilter(t); };
+    std::optional<absl::Duration> min_backoff;
+    std::optional<absl::Duration> max_backoff;
     const auto to_from = [](absl::string_view t) { return ParseChoice(t, kFromNames); };
     const absl::Status status = First({
         ReadName(*map, &subscription_names_, &subscription.name),
@@ -107,8 +128,20 @@ class Reader {
              [&](absl::Duration v) { subscription.ack_deadline = v; }),
         Take(*map, "from", to_from,
              [&](int v) { subscription.from = static_cast<Config::StartFrom>(v); }),
+        Take(*map, "filter", to_filter, [&](std::string v) { subscription.filter = std::move(v); }),
+        Take(*map, "min-backoff", to_backoff, [&](absl::Duration v) { min_backoff = v; }),
+        Take(*map, "max-backoff", to_backoff, [&](absl::Duration v) { max_backoff = v; }),
     });
     if (!status.ok()) return status;
+    if (min_backoff || max_backoff) {
+      subscription.max_backoff = max_backoff.value_or(kDefaultMaxBackoff);
+      subscription.min_backoff =
+          min_backoff.value_or(std::min(kDefaultMinBackoff, subscription.max_backoff));
+      if (subscription.min_backoff > subscription.max_backoff) {
+        return SettingError(map->PathTo("min-backoff"), map->OriginOf("min-backoff"),
+                            FormatTime(subscription.min_backoff), "must not exceed max-backoff");
+      }
+    }
     if (subscription_names_.size() > config_->max_subscriptions) {
       return TooMany(map->OriginOf("name"), "subscriptions", "max-subscriptions",
                      config_->max_subscriptions);

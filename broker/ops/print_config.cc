@@ -16,6 +16,13 @@ void Emit(YAML::Emitter& out, const Config::SubscriptionDeclaration& subscriptio
   out << YAML::Key << "ack-deadline" << YAML::Value << FormatTime(subscription.ack_deadline);
   out << YAML::Key << "from" << YAML::Value
       << (subscription.from == Config::StartFrom::kLatest ? "latest" : "earliest");
+  if (!subscription.filter.empty()) {
+    out << YAML::Key << "filter" << YAML::Value << subscription.filter;
+  }
+  if (subscription.max_backoff > absl::ZeroDuration()) {
+    out << YAML::Key << "min-backoff" << YAML::Value << FormatTime(subscription.min_backoff);
+    out << YAML::Key << "max-backoff" << YAML::Value << FormatTime(subscription.max_backoff);
+  }
   out << YAML::EndMap;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace estiba {
 
@@ -10,8 +11,9 @@ namespace estiba {
 // Source of the encoding: protobuf.dev/programming-guides/encoding.
 inline constexpr char kRecordTag = 0x12;
 
-// Past the record at `p`, which must be complete and well formed (as everything in a segment is).
-inline const char* SkipRecord(const char* p) {
+// The message of the record at `p`, which must be complete and well formed (as everything in a
+// segment is). The record ends where it ends.
+inline std::string_view RecordBody(const char* p) {
   uint32_t length = 0;
   int shift = 0;
   uint8_t byte;
@@ -21,7 +23,13 @@ inline const char* SkipRecord(const char* p) {
     length |= static_cast<uint32_t>(byte & 0x7f) << shift;
     shift += 7;
   } while (byte & 0x80);
-  return p + length;
+  return std::string_view(p, length);
+}
+
+// Past the record at `p`.
+inline const char* SkipRecord(const char* p) {
+  const std::string_view body = RecordBody(p);
+  return body.data() + body.size();
 }
 
 // Past `count` records.

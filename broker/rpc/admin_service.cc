@@ -101,13 +101,7 @@ absl::Status CreateSubscription(RpcContext& context, const v1::CreateSubscriptio
                                 v1::Subscription* out) {
   if (absl::Status s = CheckOpen(context); !s.ok()) return s;
   SubscriptionConfig config = context.broker.options().subscription_defaults;
-  if (in.config().has_ack_deadline()) {
-    if (absl::Status s = ReadMillis("config.ack_deadline", in.config().ack_deadline(),
-                                    kMinAckDeadlineMs, kMaxAckDeadlineMs, &config.ack_deadline_ms);
-        !s.ok()) {
-      return s;
-    }
-  }
+  if (absl::Status s = ReadSubscriptionConfig("config", in.config(), &config); !s.ok()) return s;
   StartPosition from;
   if (absl::Status s = ReadStartFrom("from", in.from(), &from); !s.ok()) return s;
   if (HasWildcard(in.topic())) {

@@ -1,6 +1,12 @@
 #include "broker/rpc/convert.h"
 
+#include <algorithm>
+#include <memory>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "broker/engine/filter.h"
+#include "broker/engine/limits.h"
 #include "broker/engine/pattern_subscription.h"
 #include "broker/engine/subscription.h"
 #include "broker/engine/topic.h"
@@ -62,6 +68,53 @@ absl::Status ReadStartFrom(absl::string_view field, const v1::StartFrom& from,
   }
 }
 
+namespace {
+
+constexpr int64_t kDefaultMinRetryMs = 10'000;
+
+absl::Status ReadRetry(absl::string_view field, const v1::RetryPolicy& in, RetryPolicy* out) {
+  RetryPolicy policy{0, kMaxRetryMs};
+  if (in.has_max_backoff()) {
+    if (absl::Status s = ReadMillis(absl::StrCat(field, ".max_backoff"), in.max_backoff(), 0,
+                                    kMaxRetryMs, &policy.max_ms);
+        !s.ok()) {
+      return s;
+    }
+  }
+  policy.min_ms = std::min(kDefaultMinRetryMs, policy.max_ms);
+  if (in.has_min_backoff()) {
+    if (absl::Status s = ReadMillis(absl::StrCat(field, ".min_backoff"), in.min_backoff(), 0,
+                                    policy.max_ms, &policy.min_ms);
+        !s.ok()) {
+      return s;
+    }
+  }
+  *out = policy;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ReadSubscriptionConfig(absl::string_view field, const v1::SubscriptionConfig& in,
+                                    SubscriptionConfig* out) {
+  if (in.has_ack_deadline()) {
+    if (absl::Status s = ReadMillis(absl::StrCat(field, ".ack_deadline"), in.ack_deadline(),
+                                    kMinAckDeadlineMs, kMaxAckDeadlineMs, &out->ack_deadline_ms);
+        !s.ok()) {
+      return s;
+    }
+  }
+  if (!in.filter().empty()) {
+    absl::StatusOr<std::shared_ptr<const Filter>> filter = Filter::Compile(in.filter());
+    if (!filter.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(field, ".", filter.status().message()));
+    }
+    out->filter = *std::move(filter);
+  }
+  if (!in.has_retry()) return absl::OkStatus();
+  return ReadRetry(absl::StrCat(field, ".retry"), in.retry(), &out->retry);
+}
+
 void WriteMillis(int64_t ms, google::protobuf::Duration* duration) {
   duration->set_seconds(ms / 1000);
   duration->set_nanos(static_cast<int32_t>(ms % 1000 * 1'000'000));
@@ -110,12 +163,21 @@ void WriteTopic(const Topic& topic, v1::Topic* out) {
 
 namespace {
 
+void WriteConfig(const SubscriptionConfig& config, v1::SubscriptionConfig* out) {
+  WriteMillis(config.ack_deadline_ms, out->mutable_ack_deadline());
+  if (config.filter != nullptr) out->set_filter(config.filter->source());
+  if (config.retry.max_ms > 0) {
+    WriteMillis(config.retry.min_ms, out->mutable_retry()->mutable_min_backoff());
+    WriteMillis(config.retry.max_ms, out->mutable_retry()->mutable_max_backoff());
+  }
+}
+
 // Of a subscription of either kind.
 template <typename Source>
 void WriteFigures(const Source& subscription, absl::string_view topic, v1::Subscription* out) {
   out->set_name(subscription.name());
   out->set_topic(std::string(topic));
-  WriteMillis(subscription.config().ack_deadline_ms, out->mutable_config()->mutable_ack_deadline());
+  WriteConfig(subscription.config(), out->mutable_config());
   WriteTime(subscription.create_time_ms(), out->mutable_create_time());
   const SubscriptionStats from = subscription.Stats();
   v1::SubscriptionStats* stats = out->mutable_stats();
@@ -131,6 +193,8 @@ void WriteFigures(const Source& subscription, absl::string_view topic, v1::Subsc
   stats->set_nacked_messages(from.figures.nacked_messages);
   stats->set_expired_leases(from.figures.expired_leases);
   stats->set_gap_messages(from.figures.gap_messages);
+  stats->set_filtered_messages(from.figures.filtered_messages);
+  stats->set_delayed_messages(from.figures.delayed_messages);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace estiba {
 namespace v1 {
 class StartFrom;
 class Subscription;
+class SubscriptionConfig;
 class Topic;
 }  // namespace v1
 
@@ -30,6 +31,9 @@ absl::Status ReadMillis(absl::string_view field, const google::protobuf::Duratio
                         int64_t min_ms, int64_t max_ms, int64_t* ms);
 absl::Status ReadStartFrom(absl::string_view field, const v1::StartFrom& from,
                            StartPosition* position);
+// Changes what is set in the message.
+absl::Status ReadSubscriptionConfig(absl::string_view field, const v1::SubscriptionConfig& in,
+                                    SubscriptionConfig* out);
 
 void WriteMillis(int64_t ms, google::protobuf::Duration* duration);
 void WriteTime(int64_t unix_ms, google::protobuf::Timestamp* time);

@@ -27,8 +27,8 @@ enum ResponseField : uint32_t {
   kSequenceMarks = 9
 };
 
-// Up to this many bytes in a run a copy is cheaper than a reference. Neighbours that are copied share
-// a slice.
+// Up to this many bytes in a run a copy is cheaper than a reference. Neighbours that are copied
+// share a slice.
 constexpr uint32_t kCopyBytes = 1024;
 
 void UnrefSegment(void* segment) { intrusive_ptr_release(static_cast<Segment*>(segment)); }

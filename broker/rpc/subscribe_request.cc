@@ -95,6 +95,10 @@ absl::Status ReadStart(const v1::Start& in, SubscribeStart* out) {
       return s;
     }
   }
+  out->config.ack_deadline_ms = 0;
+  if (absl::Status s = ReadSubscriptionConfig("start.config", in.config(), &out->config); !s.ok()) {
+    return s;
+  }
   if (in.credit().return_messages() != 0 || in.credit().return_bytes() != 0) {
     return Invalid("start.credit", "nothing is outstanding yet that could be returned");
   }
@@ -130,9 +134,27 @@ absl::Status ReadSettles(const Settles& in, AckMode mode, ConsumerUpdate* out) {
   return absl::OkStatus();
 }
 
+absl::Status ReadNacksLater(const v1::SubscribeRequest& in, AckMode mode, ConsumerUpdate* out) {
+  if (in.nack_later_size() > 0 && mode == AckMode::kAuto) {
+    return Invalid("nack_later", "nacks need ACK_MODE_EXPLICIT");
+  }
+  if (absl::Status s = CheckCount("nack_later", in.nack_later()); !s.ok()) return s;
+  for (const v1::NackLater& n : in.nack_later()) {
+    if (absl::Status s = CheckRange("nack_later.range", n.range()); !s.ok()) return s;
+    DelayedNack nack{{n.range().first(), n.range().last()}, 0};
+    if (absl::Status s = ReadMillis("nack_later.delay", n.delay(), 0, kMaxRetryMs, &nack.delay_ms);
+        !s.ok()) {
+      return s;
+    }
+    out->delayed_nacks.push_back(nack);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadUpdate(const v1::SubscribeRequest& in, AckMode mode, SubscribeRequestView* view) {
   ConsumerUpdate* const out = &view->update;
   if (absl::Status s = ReadSettles(in, mode, out); !s.ok()) return s;
+  if (absl::Status s = ReadNacksLater(in, mode, out); !s.ok()) return s;
   if (absl::Status s = CheckCount("topic_updates", in.topic_updates()); !s.ok()) return s;
   for (const v1::TopicUpdate& update : in.topic_updates()) {
     view->topic_updates.emplace_back(update.topic(), ConsumerUpdate());

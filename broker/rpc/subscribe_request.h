@@ -18,6 +18,7 @@ struct SubscribeStart {
   std::string topic;
   std::string subscription;
   StartPosition from;
+  SubscriptionConfig config;  // ack_deadline_ms 0: not said
   ConsumerOptions options;
 };
 

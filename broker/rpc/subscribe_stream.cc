@@ -89,7 +89,8 @@ class SubscribeStream::PatternSink final : public Sink, public PatternConsumer {
   void Sent(bool ok) override { subscription_->Sent(this, ok); }
   absl::Status Update(SubscribeRequestView request) override {
     const ConsumerUpdate& update = request.update;
-    if (!update.acks.empty() || !update.nacks.empty() || !update.extensions.empty()) {
+    if (!update.acks.empty() || !update.nacks.empty() || !update.delayed_nacks.empty() ||
+        !update.extensions.empty()) {
       return absl::InvalidArgumentError(
           "ack: messages of a pattern belong to a topic each: use topic_updates");
     }
@@ -207,12 +208,12 @@ absl::StatusOr<boost::intrusive_ptr<SubscribeStream::Sink>> SubscribeStream::Mak
   if (HasWildcard(start.topic) ||
       (start.topic.empty() && broker.FindPattern(start.subscription) != nullptr)) {
     absl::StatusOr<PatternSubscriptionPtr> pattern =
-        broker.UsePattern(start.subscription, start.topic, start.from);
+        broker.UsePattern(start.subscription, start.topic, start.from, start.config);
     if (!pattern.ok()) return pattern.status();
     return boost::intrusive_ptr<Sink>(new PatternSink(this, *std::move(pattern), start.options));
   }
   absl::StatusOr<SubscriptionPtr> subscription =
-      broker.UseSubscription(start.subscription, start.topic, start.from);
+      broker.UseSubscription(start.subscription, start.topic, start.from, start.config);
   if (!subscription.ok()) return subscription.status();
   return boost::intrusive_ptr<Sink>(new TopicSink(this, *std::move(subscription), start.options));
 }

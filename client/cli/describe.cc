@@ -25,6 +25,11 @@ Cell Concern(uint64_t count) {
   return {HumanCount(count), count == 0 ? Style::kDim : Style::kYellow};
 }
 
+std::string RetryText(const RetryPolicy& retry) {
+  if (retry.max_backoff == absl::ZeroDuration()) return "none";
+  return absl::StrCat(HumanDuration(retry.min_backoff), " to ", HumanDuration(retry.max_backoff));
+}
+
 uint64_t LostMessages(const TopicStats& stats) {
   return stats.rejected_messages + stats.dropped_messages + stats.expired_messages;
 }
@@ -121,10 +126,13 @@ std::string SubscriptionDetail(const SubscriptionInfo& subscription, bool color)
        {"topic", subscription.topic},
        {"created", IsoTime(subscription.create_time)},
        {"ack deadline", HumanDuration(subscription.config.ack_deadline)},
+       {"filter", subscription.config.filter.empty() ? "none" : subscription.config.filter},
+       {"back-off", RetryText(subscription.config.retry)},
        {"consumers", HumanCount(stats.consumers)},
        {"backlog", absl::StrCat(HumanCount(stats.backlog_messages), " messages")},
        {"outstanding", absl::StrCat(HumanCount(stats.outstanding_messages), " messages")},
-       {"to redeliver", absl::StrCat(HumanCount(stats.redeliver_messages), " messages")},
+       {"to redeliver", absl::StrCat(HumanCount(stats.redeliver_messages), " messages, ",
+                                     HumanCount(stats.delayed_messages), " more in their time")},
        {"next sequence", absl::StrCat(stats.next_sequence)},
        {"not consumed from", absl::StrCat(stats.floor_sequence)},
        {"delivered", absl::StrCat(HumanCount(stats.delivered_messages), " messages, ",
@@ -132,6 +140,7 @@ std::string SubscriptionDetail(const SubscriptionInfo& subscription, bool color)
        {"acked", absl::StrCat(HumanCount(stats.acked_messages), " messages")},
        {"nacked", absl::StrCat(HumanCount(stats.nacked_messages), " messages")},
        {"ack deadline passed", absl::StrCat(HumanCount(stats.expired_leases), " messages")},
+       {"passed by filter", absl::StrCat(HumanCount(stats.filtered_messages), " messages")},
        {"lost in gaps", absl::StrCat(HumanCount(stats.gap_messages), " messages")}},
       color);
 }

@@ -36,7 +36,11 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
   const SubscriptionStats& stats = subscription.stats;
   return {{"name", subscription.name},
           {"topic", subscription.topic},
-          {"config", {{"ack_deadline", absl::ToDoubleSeconds(subscription.config.ack_deadline)}}},
+          {"config",
+           {{"ack_deadline", absl::ToDoubleSeconds(subscription.config.ack_deadline)},
+            {"filter", subscription.config.filter},
+            {"min_backoff", absl::ToDoubleSeconds(subscription.config.retry.min_backoff)},
+            {"max_backoff", absl::ToDoubleSeconds(subscription.config.retry.max_backoff)}}},
           {"create_time", IsoTime(subscription.create_time)},
           {"stats",
            {{"next_sequence", stats.next_sequence},
@@ -50,7 +54,9 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
             {"acked_messages", stats.acked_messages},
             {"nacked_messages", stats.nacked_messages},
             {"expired_leases", stats.expired_leases},
-            {"gap_messages", stats.gap_messages}}}};
+            {"gap_messages", stats.gap_messages},
+            {"filtered_messages", stats.filtered_messages},
+            {"delayed_messages", stats.delayed_messages}}}};
 }
 
 ordered_json ToJson(const ConnectionInfo& connection) {

@@ -68,6 +68,16 @@ CLI::Option* AddRate(CLI::App& app, const std::string& name, std::optional<doubl
                    ParseRate);
 }
 
+void AddSubscriptionPolicies(CLI::App& app, SubscriptionConfig& target) {
+  app.add_option("--filter", target.filter,
+                 "Only messages whose attributes match, such as 'attributes.kind = \"new\"'")
+      ->type_name("FILTER");
+  AddDuration(app, "--min-backoff", target.retry.min_backoff,
+              "What was not acked waits at least this long to be delivered again: 0-10m");
+  AddDuration(app, "--max-backoff", target.retry.max_backoff,
+              "... and at most this long, after many attempts: 0-10m");
+}
+
 CLI::Option* AddStartFrom(CLI::App& app, const std::string& name, StartFrom& target,
                           const std::string& help) {
   return AddParsed(

@@ -21,6 +21,7 @@ constexpr char kHelp[] =
   estiba sub orders                                everything kept, then what comes, until Ctrl-C
   estiba sub orders --from latest                  only what comes from now on
   estiba sub orders --from '10m ago' --json        JSON lines, from ten minutes ago
+  estiba sub orders --filter 'attributes.kind = "new"'    only messages with that attribute
   estiba sub orders --subscription billing         share the messages with others of that name
   estiba sub orders --subscription billing --count 10    take ten, leave the rest
   estiba sub logs --drain --raw > all.log          what is there now, byte for byte
@@ -50,6 +51,7 @@ struct SubOptions {
   StartFrom from = StartFrom::Earliest();
   AckMode ack = AckMode::kExplicit;
   absl::Duration ack_deadline = absl::ZeroDuration();
+  SubscriptionConfig config;
   bool raw = false;
   bool pretty = false;
   bool no_newline = false;
@@ -93,6 +95,7 @@ ConsumeJob::Options JobOptions(const SubOptions& options) {
   job.subscriber.from = options.from;
   job.subscriber.ack_mode = options.ack;
   job.subscriber.ack_deadline = options.ack_deadline;
+  job.subscriber.config = options.config;
   job.count = options.count;
   job.until_idle = options.until_idle;
   if (options.drain) job.until_idle = absl::Seconds(1);
@@ -148,6 +151,7 @@ void AddSub(CLI::App& app, Context& context) {
                      "explicit (default): when written; auto: when sent");
   AddDuration(*command, "--ack-deadline", options->ack_deadline,
               "What is not acked by then goes to others (100ms-10m; default: the subscription's)");
+  AddSubscriptionPolicies(*command, options->config);
   CLI::Option* raw = command->add_flag("--raw", options->raw, "Payload and newline");
   CLI::Option* pretty =
       command->add_flag("--pretty", options->pretty, "Sequence, time, key, attributes, payload");

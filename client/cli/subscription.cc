@@ -18,11 +18,12 @@ namespace {
 constexpr char kHelp[] =
     R"(A subscription is a named place in a topic: what it has not consumed is kept for it, and its consumers
 share its messages. It is created by the first `estiba sub TOPIC --subscription NAME`, so `create` is for
-those that must be there before, or need another start or ack deadline.
+those that must be there before, or need another ack deadline.
 
 Examples:
   estiba subscription create billing orders --ack-deadline 30s
   estiba subscription create audit orders --from latest
+  estiba subscription create new orders --filter 'attributes.kind = "new"' --max-backoff 1m
   estiba subscription list --topic orders
   estiba subscription get billing
   estiba subscription delete billing)";
@@ -110,6 +111,7 @@ void AddCreate(CLI::App& subscription, Context& context) {
   command->add_option("topic", options->topic, "Of this topic")->required()->type_name("TOPIC");
   AddDuration(*command, "--ack-deadline", options->config.ack_deadline,
               "What is not acked by then is delivered again: 100ms-10m (default 10s)");
+  AddSubscriptionPolicies(*command, options->config);
   AddStartFrom(*command, "--from", options->from,
                "earliest (default), latest, a sequence, a time (RFC 3339) or '10m ago'");
   command->add_flag("--if-missing", options->if_missing, "One that exists on this topic is fine");

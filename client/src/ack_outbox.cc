@@ -25,9 +25,9 @@ void AckOutbox::Add(Ranges& ranges, SequenceRange range) {
   }
 }
 
-void AckOutbox::Extend(SequenceRange range, absl::Duration deadline) {
+void AckOutbox::AddTimed(std::deque<Timed>& list, SequenceRange range, absl::Duration time) {
   if (range.first == 0 || range.first > range.last) return;
-  extensions_.push_back({range, deadline});
+  list.push_back({range, time});
 }
 
 uint64_t AckOutbox::Move(Ranges& ranges, uint32_t field, std::string& out) {
@@ -68,7 +68,8 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
   acked_messages = Move(acks_, kAck, request);
   Move(nacks_, kNack, request);
   MoveReplies(request);
-  if (!stop_ && extensions_.empty() && !credit_ && return_messages_ == 0 && return_bytes_ == 0) {
+  if (!stop_ && nacks_later_.empty() && extensions_.empty() && !credit_ && return_messages_ == 0 &&
+      return_bytes_ == 0) {
     return request;
   }
 
@@ -76,12 +77,20 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
   // concatenated.
   v1::SubscribeRequest rest;
   for (size_t i = std::min(extensions_.size(), kMaxEntries); i > 0; --i) {
-    const Extension& from = extensions_.front();
+    const Timed& from = extensions_.front();
     v1::Extension& to = *rest.add_extend();
     to.mutable_range()->set_first(from.range.first);
     to.mutable_range()->set_last(from.range.last);
-    ToProto(from.deadline, *to.mutable_deadline());
+    ToProto(from.time, *to.mutable_deadline());
     extensions_.pop_front();
+  }
+  for (size_t i = std::min(nacks_later_.size(), kMaxEntries); i > 0; --i) {
+    const Timed& from = nacks_later_.front();
+    v1::NackLater& to = *rest.add_nack_later();
+    to.mutable_range()->set_first(from.range.first);
+    to.mutable_range()->set_last(from.range.last);
+    ToProto(from.time, *to.mutable_delay());
+    nacks_later_.pop_front();
   }
   if (credit_) {
     rest.mutable_credit()->set_max_messages(credit_->max_messages);
@@ -95,8 +104,8 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
     return_messages_ -= messages;
     return_bytes_ = 0;
   }
-  if (stop_ && acks_.empty() && nacks_.empty() && extensions_.empty() && replies_.empty() &&
-      return_messages_ == 0) {
+  if (stop_ && acks_.empty() && nacks_.empty() && nacks_later_.empty() && extensions_.empty() &&
+      replies_.empty() && return_messages_ == 0) {
     rest.set_stop(true);
     stop_ = false;
   }
@@ -108,6 +117,7 @@ void AckOutbox::OnStreamEnd(bool keep_acks, bool keep_replies) {
   if (!keep_acks) {
     acks_.clear();
     nacks_.clear();
+    nacks_later_.clear();
   }
   if (!keep_replies) replies_.clear();
   extensions_.clear();

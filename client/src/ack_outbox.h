@@ -28,9 +28,14 @@ class AckOutbox {
   // Empty ranges (first of 0 or above last) are passed over.
   void Ack(SequenceRange range) { Add(acks_, range); }
   void Nack(SequenceRange range) { Add(nacks_, range); }
-  void Extend(SequenceRange range, absl::Duration deadline);
   // An encoded estiba.v1.Reply.
   void Reply(std::string reply) { replies_.push_back(std::move(reply)); }
+  void NackLater(SequenceRange range, absl::Duration delay) {
+    AddTimed(nacks_later_, range, delay);
+  }
+  void Extend(SequenceRange range, absl::Duration deadline) {
+    AddTimed(extensions_, range, deadline);
+  }
   void SetCredit(Credit credit) { credit_ = credit; }
   void ReturnCredit(uint64_t messages, uint64_t bytes) {
     return_messages_ += messages;
@@ -41,8 +46,9 @@ class AckOutbox {
   void Stop() { stop_ = true; }
 
   bool empty() const {
-    return !stop_ && acks_.empty() && nacks_.empty() && extensions_.empty() && replies_.empty() &&
-           !credit_ && return_messages_ == 0 && return_bytes_ == 0;
+    return !stop_ && acks_.empty() && nacks_.empty() && nacks_later_.empty() &&
+           extensions_.empty() && replies_.empty() && !credit_ && return_messages_ == 0 &&
+           return_bytes_ == 0;
   }
 
   // The next SubscribeRequest, encoded, and how many acked messages it holds. Only if not empty.
@@ -53,11 +59,13 @@ class AckOutbox {
   void OnStreamEnd(bool keep_acks, bool keep_replies = false);
 
  private:
-  struct Extension {
+  struct Timed {
     SequenceRange range;
-    absl::Duration deadline;
+    absl::Duration time;
   };
   using Ranges = std::deque<SequenceRange>;
+
+  static void AddTimed(std::deque<Timed>& list, SequenceRange range, absl::Duration time);
 
   static void Add(Ranges& ranges, SequenceRange range);
   void MoveReplies(std::string& out);
@@ -66,7 +74,8 @@ class AckOutbox {
 
   Ranges acks_;
   Ranges nacks_;
-  std::deque<Extension> extensions_;
+  std::deque<Timed> nacks_later_;
+  std::deque<Timed> extensions_;
   std::deque<std::string> replies_;
   std::optional<Credit> credit_;
   uint64_t return_messages_ = 0;

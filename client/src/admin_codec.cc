@@ -17,6 +17,13 @@ void ToProto(const SubscriptionConfig& config, v1::SubscriptionConfig& out) {
   if (config.ack_deadline != absl::ZeroDuration()) {
     ToProto(config.ack_deadline, *out.mutable_ack_deadline());
   }
+  out.set_filter(config.filter);
+  if (config.retry.min_backoff != absl::ZeroDuration()) {
+    ToProto(config.retry.min_backoff, *out.mutable_retry()->mutable_min_backoff());
+  }
+  if (config.retry.max_backoff != absl::ZeroDuration()) {
+    ToProto(config.retry.max_backoff, *out.mutable_retry()->mutable_max_backoff());
+  }
 }
 
 void ToProto(const StartFrom& from, v1::StartFrom& out) {
@@ -76,7 +83,11 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   SubscriptionInfo info;
   info.name = subscription.name();
   info.topic = subscription.topic();
-  info.config.ack_deadline = FromProto(subscription.config().ack_deadline());
+  const v1::SubscriptionConfig& config = subscription.config();
+  info.config.ack_deadline = FromProto(config.ack_deadline());
+  info.config.filter = config.filter();
+  info.config.retry.min_backoff = FromProto(config.retry().min_backoff());
+  info.config.retry.max_backoff = FromProto(config.retry().max_backoff());
   info.create_time = FromProto(subscription.create_time());
   const v1::SubscriptionStats& stats = subscription.stats();
   info.stats.next_sequence = stats.next_sequence();
@@ -91,6 +102,8 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.stats.nacked_messages = stats.nacked_messages();
   info.stats.expired_leases = stats.expired_leases();
   info.stats.gap_messages = stats.gap_messages();
+  info.stats.filtered_messages = stats.filtered_messages();
+  info.stats.delayed_messages = stats.delayed_messages();
   return info;
 }
 

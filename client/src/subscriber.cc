@@ -65,6 +65,13 @@ void Subscriber::NackRange(uint64_t first, uint64_t last) {
   if (!impl_->explicit_acks()) return;
   impl_->Say([=](AckOutbox& outbox) { outbox.Nack({first, last}); });
 }
+void Subscriber::Nack(uint64_t sequence, absl::Duration delay) {
+  NackRange(sequence, sequence, delay);
+}
+void Subscriber::NackRange(uint64_t first, uint64_t last, absl::Duration delay) {
+  if (!impl_->explicit_acks()) return;
+  impl_->Say([=](AckOutbox& outbox) { outbox.NackLater({first, last}, delay); });
+}
 void Subscriber::Extend(uint64_t first, uint64_t last, absl::Duration deadline) {
   if (!impl_->explicit_acks()) return;
   impl_->Say([=](AckOutbox& outbox) { outbox.Extend({first, last}, deadline); });

@@ -66,6 +66,7 @@ std::string SubscriberImpl::StartRequest() const {
   if (options_.ack_deadline != absl::ZeroDuration()) {
     ToProto(options_.ack_deadline, *start.mutable_ack_deadline());
   }
+  ToProto(options_.config, *start.mutable_config());
   if (credit_.max_messages > 0 || credit_.max_bytes > 0) {
     start.mutable_credit()->set_max_messages(credit_.max_messages);
     start.mutable_credit()->set_max_bytes(credit_.max_bytes);

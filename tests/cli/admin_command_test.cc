@@ -67,6 +67,29 @@ TEST_CASE("a subscription is created, shown, listed and deleted") {
              HasText("which had 2 messages to consume"));
 }
 
+TEST_CASE("a subscription has the filter and the back-off it was made with") {
+  const Shell shell;
+  REQUIRE(shell
+              .Estiba({"pub", "t", "--json-lines"},
+                      "{\"data\":\"a\",\"attributes\":{\"kind\":\"new\"}}\n{\"data\":\"b\"}\n"
+                      "{\"data\":\"c\",\"attributes\":{\"kind\":\"new\"}}\n")
+              .status.code == 0);
+  const std::string filter = "attributes.kind = \"new\"";
+  const json made = shell.Json({"subscription", "create", "s", "t", "--filter", filter,
+                                "--min-backoff", "2s", "--max-backoff", "1m"});
+  CHECK(made["config"]["filter"] == filter);
+  CHECK(made["config"]["min_backoff"] == 2);
+  CHECK(made["config"]["max_backoff"] == 60);
+  CHECK(shell.Estiba({"sub", "t", "--filter", "attributes:kind", "--until-idle", "300ms"})
+            .stdout_text == "a\nc\n");
+  CHECK(shell.Estiba({"sub", "--subscription", "s", "--until-idle", "300ms"}).stdout_text ==
+        "a\nc\n");
+  CHECK(shell.Json({"subscription", "get", "s"})["stats"]["filtered_messages"] == 1);
+  const Finished wrong = shell.Estiba({"sub", "t", "--filter", "kind = new"});
+  CHECK(wrong.status.code == 2);
+  CHECK_THAT(wrong.stderr_text, HasText("filter: column 1"));
+}
+
 TEST_CASE("figures come once, again and again, and as rates") {
   const Shell shell;
   REQUIRE(shell.Estiba({"pub", "t", "a", "b"}).status.code == 0);

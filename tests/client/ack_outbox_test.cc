@@ -49,6 +49,24 @@ TEST_CASE("Acks of neighbours become one range, others ranges of their own") {
   REQUIRE_FALSE(request.has_credit());
 }
 
+TEST_CASE("Nacks with a delay travel each with theirs, and before the wish to stop") {
+  AckOutbox outbox;
+  outbox.NackLater({5, 9}, absl::Milliseconds(1500));
+  outbox.NackLater({11, 11}, absl::ZeroDuration());
+  outbox.NackLater({0, 3}, absl::Seconds(1));  // none
+  outbox.Stop();
+  REQUIRE_FALSE(outbox.empty());
+  const v1::SubscribeRequest request = Take(outbox);
+  REQUIRE(request.nack_later_size() == 2);
+  REQUIRE(request.nack_later(0).range().first() == 5);
+  REQUIRE(request.nack_later(0).range().last() == 9);
+  REQUIRE(request.nack_later(0).delay().seconds() == 1);
+  REQUIRE(request.nack_later(0).delay().nanos() == 500'000'000);
+  REQUIRE(request.nack_later(1).delay().seconds() == 0);
+  REQUIRE(request.stop());
+  REQUIRE(outbox.empty());
+}
+
 TEST_CASE("Sequences with the most digits survive") {
   AckOutbox outbox;
   outbox.Ack({0xfffffffffffffff0, 0xffffffffffffffff});

@@ -201,6 +201,78 @@ TEST_CASE("A nacked message comes again at once") {
   }
 }
 
+TEST_CASE("A message nacked with a delay comes when that is over") {
+  BrokerFixture broker;
+  REQUIRE(broker.PublishNumbers("numbers", 2).ok());
+  Subscriber subscriber(broker.client, {.topic = "numbers",
+                                        .subscription = "workers",
+                                        .ack_mode = AckMode::kExplicit,
+                                        .ack_deadline = absl::Seconds(600)});
+  REQUIRE(subscriber.Next(Soon())->sequence() == 1);
+  REQUIRE(subscriber.Next(Soon())->sequence() == 2);
+  const absl::Time nacked = absl::Now();
+  subscriber.Nack(2, absl::Milliseconds(300));
+  subscriber.Nack(1, absl::ZeroDuration());
+  REQUIRE(subscriber.Next(Soon())->sequence() == 1);
+  const auto again = subscriber.Next(Soon());
+  REQUIRE(again.ok());
+  REQUIRE(again->sequence() == 2);
+  REQUIRE(again->delivery_attempt() == 2);
+  REQUIRE(absl::Now() - nacked >= absl::Milliseconds(300));
+}
+
+TEST_CASE("A subscription is made with what its first consumer says, and others must agree") {
+  BrokerFixture broker;
+  REQUIRE(broker.PublishNumbers("numbers", 3).ok());
+  Message wanted{.data = "wanted"};
+  wanted.attributes = {{"kind", "new"}};
+  REQUIRE(broker.admin.PublishOnce("numbers", {wanted}).ok());
+  SubscriberOptions options{
+      .topic = "numbers", .subscription = "s", .ack_mode = AckMode::kExplicit};
+  options.config.filter = "attributes.kind = \"new\"";
+  options.config.retry = {absl::Milliseconds(10), absl::Seconds(1)};
+  Subscriber subscriber(broker.client, options);
+  const auto message = subscriber.Next(Soon());
+  REQUIRE(message.ok());
+  REQUIRE(message->sequence() == 4);
+  const auto info = broker.admin.GetSubscription("s");
+  REQUIRE(info.ok());
+  REQUIRE(info->config.filter == options.config.filter);
+  REQUIRE(info->config.retry.min_backoff == absl::Milliseconds(10));
+  REQUIRE(info->config.retry.max_backoff == absl::Seconds(1));
+  REQUIRE(info->stats.filtered_messages == 3);
+
+  options.config.filter = "attributes:other";
+  Subscriber other(broker.client, options);
+  REQUIRE(absl::IsFailedPrecondition(other.Next(Soon()).status()));
+}
+
+TEST_CASE("AckFrame acks what a frame with holes has, and nothing else") {
+  BrokerFixture broker;
+  REQUIRE(broker.PublishNumbers("numbers", 6).ok());
+  const SubscriberOptions options{.topic = "numbers",
+                                  .subscription = "s",
+                                  .ack_mode = AckMode::kExplicit,
+                                  .ack_deadline = absl::Seconds(600)};
+  {
+    Subscriber first(broker.client, options);
+    for (int i = 0; i < 6; ++i) REQUIRE(first.Next(Soon()).ok());
+    first.Ack(2);
+    first.Ack(5);
+    first.Stop();
+  }
+  REQUIRE(
+      Eventually([&] { return broker.admin.GetSubscription("s")->stats.redeliver_messages == 4; }));
+  Subscriber second(broker.client, options);
+  const auto frame = second.NextFrame(Soon());
+  REQUIRE(frame.ok());
+  REQUIRE(frame->messages.size() == 4);
+  const uint64_t expected[] = {1, 3, 4, 6};
+  for (size_t i = 0; i < 4; ++i) REQUIRE(frame->messages[i].sequence() == expected[i]);
+  second.AckFrame(*frame);
+  REQUIRE(Eventually([&] { return broker.admin.GetSubscription("s")->stats.acked_messages == 6; }));
+}
+
 TEST_CASE("A message whose deadline passes comes again") {
   BrokerFixture broker;
   REQUIRE(broker.PublishNumbers("numbers", 1).ok());

@@ -22,6 +22,7 @@ class PatternStream final : public PatternConsumer {
     uint32_t count = 0;
     uint32_t attempt = 0;
     Strings bodies;
+    std::vector<uint64_t> sequences;
   };
   explicit PatternStream(const ConsumerOptions& options) : PatternConsumer(options) {}
 
@@ -75,8 +76,14 @@ class PatternStream final : public PatternConsumer {
   }
   void SendDelivery(uint32_t topic, const Delivery& delivery) override {
     Begin();
+    std::vector<std::string> bodies;
+    std::vector<uint64_t> sequences;
+    for (const Run& run : delivery.runs()) {
+      for (std::string& body : Bodies(run)) bodies.push_back(std::move(body));
+      for (uint64_t i = run.first; i < run.end(); ++i) sequences.push_back(i);
+    }
     frames.push_back({topics.at(topic), delivery.first(), delivery.messages(), delivery.attempt,
-                      Bodies(delivery.runs()[0])});
+                      std::move(bodies), std::move(sequences)});
   }
   void OnEnd(const absl::Status& status) override { ends.push_back(status); }
 };
@@ -374,10 +381,10 @@ TEST_CASE(
         const PatternStream::Frame& frame = stream->frames[i];
         ConsumerUpdate update;
         if (random() % 5 == 0) {
-          update.nacks.push_back({frame.first, frame.first + frame.count - 1});
+          for (const uint64_t s : frame.sequences) update.nacks.push_back({s, s});
         } else {
-          update.acks.push_back({frame.first, frame.first + frame.count - 1});
-          for (uint64_t s = frame.first; s < frame.first + frame.count; ++s) {
+          for (const uint64_t s : frame.sequences) {
+            update.acks.push_back({s, s});
             if (!acked[frame.topic].insert(s).second) FAIL("delivered after its ack");
           }
         }

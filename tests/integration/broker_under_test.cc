@@ -75,8 +75,7 @@ bool SubscribeStream::ReadOne() {
       sequence = response.first_sequence() + static_cast<uint64_t>(i) +
                  response.sequence_marks(hole++).skipped();
     }
-    messages_.push_back({sequence++,
-                         std::move(*response.mutable_messages(i)->mutable_data()),
+    messages_.push_back({sequence++, std::move(*response.mutable_messages(i)->mutable_data()),
                          response.delivery_attempt(), time});
   }
   return true;

@@ -23,6 +23,8 @@ topics:
       - name: billing
         ack-deadline: 30s
         from: latest
+        filter: attributes.kind = "new"
+        max-backoff: 5s
       - name: audit
   - {name: a/b.c~d+e%f_g-1}
 )");
@@ -39,7 +41,12 @@ topics:
   CHECK(topics[0].subscriptions[0].name == "billing");
   CHECK(topics[0].subscriptions[0].ack_deadline == absl::Seconds(30));
   CHECK(topics[0].subscriptions[0].from == Config::StartFrom::kLatest);
+  CHECK(topics[0].subscriptions[0].filter == "attributes.kind = \"new\"");
+  CHECK(topics[0].subscriptions[0].min_backoff == absl::Seconds(5));
+  CHECK(topics[0].subscriptions[0].max_backoff == absl::Seconds(5));
   CHECK(topics[0].subscriptions[1].name == "audit");
+  CHECK(topics[0].subscriptions[1].filter.empty());
+  CHECK(topics[0].subscriptions[1].max_backoff == absl::ZeroDuration());
   CHECK(topics[0].subscriptions[1].from == Config::StartFrom::kEarliest);
   CHECK(topics[1].name == "a/b.c~d+e%f_g-1");
   CHECK(topics[1].subscriptions.empty());
@@ -101,6 +108,11 @@ TEST_CASE("A wrong declaration is refused with its place, line, value and rule")
        "'1ms' must be a duration from 100ms to 10m"},
       {"topics: [{name: a, subscriptions: [{name: s, from: first}]}]",
        "'first' must be one of earliest, latest"},
+      {"topics: [{name: a, subscriptions: [{name: s, filter: kind = new}]}]",
+       "is no filter: filter: column 1"},
+      {"topics: [{name: a, subscriptions: [{name: s, max-backoff: 11m}]}]", "'11m' must be"},
+      {"topics: [{name: a, subscriptions: [{name: s, min-backoff: 2s, max-backoff: 1s}]}]",
+       "'2s' must not exceed max-backoff"},
       {"topics: [{name: a, subscriptions: [{name: s, form: latest}]}]",
        "unknown key 'topics[0].subscriptions[0].form'; the nearest is 'from'"},
       {"topics: [{name: a, subscriptions: [{name: s}]}, {name: b, subscriptions: [{name: s}]}]",

@@ -178,7 +178,8 @@ TEST_CASE("Several runs travel as one frame, and marks say where sequences and t
 
 TEST_CASE("A frame of small and large runs copies the small ones together and refers to the rest") {
   FrameFixture f;
-  for (int i = 0; i < 6; ++i) f.Append(2, i == 2 || i == 5 ? 4000 : 100, 1000, absl::StrCat(i, "-"));
+  for (int i = 0; i < 6; ++i)
+    f.Append(2, i == 2 || i == 5 ? 4000 : 100, 1000, absl::StrCat(i, "-"));
   Delivery delivery;
   for (const uint64_t from : {1, 3, 5, 7, 9, 11}) delivery.Add(f.Take(from, 1).runs()[0]);
   const grpc::ByteBuffer buffer = EncodeDelivery(delivery);

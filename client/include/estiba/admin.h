@@ -72,11 +72,6 @@ struct TopicInfo {
   TopicStats stats;
 };
 
-struct SubscriptionConfig {
-  // 100 ms - 600 s. Zero: 10 s.
-  absl::Duration ack_deadline = absl::ZeroDuration();
-};
-
 struct SubscriptionStats {
   // The next sequence that is new to it, and the lowest one not yet consumed.
   uint64_t next_sequence = 0;
@@ -92,6 +87,8 @@ struct SubscriptionStats {
   uint64_t nacked_messages = 0;
   uint64_t expired_leases = 0;
   uint64_t gap_messages = 0;
+  uint64_t filtered_messages = 0;  // did not match the filter
+  uint64_t delayed_messages = 0;   // waiting for the time of their redelivery (no counter)
 };
 
 struct SubscriptionInfo {

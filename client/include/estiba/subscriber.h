@@ -165,6 +165,24 @@ class ReceivedFrame : public Frame {
   std::shared_ptr<const internal::FrameBuffer> frame_;
 };
 
+// How long a message waits before it is delivered again: min_backoff, doubled with each attempt up
+// to max_backoff, with jitter. Both 0-600 s. Zero: with neither set, not at all; otherwise 10 s and
+// 600 s.
+struct RetryPolicy {
+  absl::Duration min_backoff = absl::ZeroDuration();
+  absl::Duration max_backoff = absl::ZeroDuration();
+};
+
+// What a subscription is made with. Its meaning is told at estiba.v1.SubscriptionConfig.
+struct SubscriptionConfig {
+  // 100 ms - 600 s. Zero: the broker's default, 10 s.
+  absl::Duration ack_deadline = absl::ZeroDuration();
+  // Which messages it wants, by their attributes, in the filter language of google.pubsub.v1, such
+  // as: attributes.kind = "new" AND NOT attributes:draft. Empty: every message.
+  std::string filter = {};
+  RetryPolicy retry = {};
+};
+
 struct SubscriberOptions {
   // May be empty when `subscription` names one that exists.
   std::string topic = {};
@@ -175,6 +193,9 @@ struct SubscriberOptions {
   // Explicit acks: 100 ms - 600 s. Zero: the subscription's own (10 s by default).
   absl::Duration ack_deadline = absl::ZeroDuration();
   Credit credit = {};
+  // Of a subscription that does not exist yet. What is set here must be so for one that exists
+  // (otherwise FAILED_PRECONDITION), except its ack_deadline.
+  SubscriptionConfig config = {};
   bool reconnect = true;
   // Pulling: how much may wait here to be taken. Exceeded by one frame at most.
   size_t buffer_bytes = size_t{4} << 20;
@@ -235,9 +256,12 @@ class Subscriber {
   void AckRange(uint64_t first, uint64_t last);
   // The messages of a frame, and no others.
   void AckFrame(const Frame& frame);
-  // To be delivered again at once, to any consumer of the subscription.
+  // To be delivered again, to any consumer of the subscription: at once, or as its retry policy
+  // says; with `delay`, 0-600 s, after that.
   void Nack(uint64_t sequence);
+  void Nack(uint64_t sequence, absl::Duration delay);
   void NackRange(uint64_t first, uint64_t last);
+  void NackRange(uint64_t first, uint64_t last, absl::Duration delay);
   // A new deadline, counted from when the broker reads it: 0 (the same as Nack) - 600 s.
   void Extend(uint64_t first, uint64_t last, absl::Duration deadline);
 

@@ -17,6 +17,7 @@ void SubscriptionModel::Delivered(const void* consumer, AckMode mode, const Stre
     const auto [published, unknown] = topic_.bodies.emplace(sequence, frame.bodies[i]);
     if (published->second != frame.bodies[i])
       Fail(sequence, "delivered bytes are not those published");
+    if (!wants(frame.bodies[i])) Fail(sequence, "delivered, and the filter does not match");
     if (sequence < begin_) Fail(sequence, "delivered, from before the subscription's start");
     Message& m = messages_[sequence];
     if (m.consumed && !mixed) Fail(sequence, "delivered after it was consumed");
@@ -25,6 +26,7 @@ void SubscriptionModel::Delivered(const void* consumer, AckMode mode, const Stre
       Fail(sequence,
            m.automatic ? "delivered twice at a time" : "delivered inside its ack deadline");
     }
+    if (now_ms < m.not_before_ms) Fail(sequence, "delivered before its delay was over");
     if (m.attempt == 0) {
       if (frame.attempt != 1)
         Fail(sequence, absl::StrCat("first delivery is attempt ", frame.attempt));
@@ -38,6 +40,7 @@ void SubscriptionModel::Delivered(const void* consumer, AckMode mode, const Stre
     m.consumer = consumer;
     m.automatic = mode == AckMode::kAuto;
     m.lease_until_ms = now_ms + deadline_ms;
+    m.not_before_ms = 0;
   }
 }
 
@@ -46,6 +49,7 @@ void SubscriptionModel::Continue() {
     m.attempt = 0;
     m.consumer = nullptr;
     m.same_attempt = false;
+    m.not_before_ms = 0;
   }
   highest_new_ = 0;
 }
@@ -95,6 +99,14 @@ void SubscriptionModel::Nacked(const void* consumer, uint64_t first, uint64_t la
   }
 }
 
+void SubscriptionModel::NackedAndSettled(const void* consumer, uint64_t sequence, int64_t now_ms,
+                                         int64_t not_before_ms) {
+  Message& m = messages_[sequence];
+  if (m.consumer != consumer || m.automatic || now_ms >= m.lease_until_ms) return;
+  m.consumer = nullptr;
+  m.not_before_ms = not_before_ms;
+}
+
 void SubscriptionModel::ExtendedAndSettled(const void* consumer, uint64_t first, uint64_t last,
                                            int64_t now_ms, int64_t until_ms) {
   const auto end = messages_.upper_bound(last);
@@ -138,6 +150,8 @@ std::vector<uint64_t> SubscriptionModel::LeasedTo(const void* consumer) const {
 void SubscriptionModel::CheckComplete(uint64_t end) const {
   if (begin_ == 0) return;
   for (uint64_t sequence = owed_; sequence < end; ++sequence) {
+    const auto body = topic_.bodies.find(sequence);
+    if (body != topic_.bodies.end() && !wants(body->second)) continue;
     const auto it = messages_.find(sequence);
     if (it == messages_.end()) return Fail(sequence, "never delivered, and not declared lost");
     if (!it->second.consumed && !it->second.lost) {

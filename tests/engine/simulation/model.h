@@ -52,6 +52,9 @@ class SubscriptionModel {
   // Acks, nacks and extensions that have been handed over.
   void Acked(uint64_t first, uint64_t last);
   void Nacked(const void* consumer, uint64_t first, uint64_t last);
+  // A nack that has taken effect: what it held comes again, but not before that time.
+  void NackedAndSettled(const void* consumer, uint64_t sequence, int64_t now_ms,
+                        int64_t not_before_ms);
   void ExtendedAndSettled(const void* consumer, uint64_t first, uint64_t last, int64_t now_ms,
                           int64_t until_ms);
   void Gone(const void* consumer);
@@ -69,6 +72,8 @@ class SubscriptionModel {
   // acked by another may come again.
   bool mixed = false;
   bool allow_gaps_not_kept = false;
+  // The filter; by default everything is wanted.
+  std::function<bool(const std::string& body)> wants = [](const std::string&) { return true; };
 
  private:
   struct Message {
@@ -76,6 +81,7 @@ class SubscriptionModel {
     const void* consumer = nullptr;  // has a lease, or is being sent it
     bool automatic = false;
     int64_t lease_until_ms = 0;
+    int64_t not_before_ms = 0;
     bool same_attempt = false;  // the next attempt has the number of the last
     bool ack_handed_over = false;
     bool consumed = false;

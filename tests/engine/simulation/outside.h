@@ -58,7 +58,7 @@ class Stream final : public Consumer {
     uint32_t attempt = 0;
     std::vector<std::string> bodies;
     std::vector<uint64_t> sequences;  // of the bodies
-    int64_t time_ms = 0;  // steady, when it was sent
+    int64_t time_ms = 0;              // steady, when it was sent
   };
 
   explicit Stream(const ConsumerOptions& options) : Consumer(options) {}

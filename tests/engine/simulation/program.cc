@@ -5,12 +5,25 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/base/wire_writer.h"
+#include "broker/engine/filter.h"
 
 namespace estiba::testing {
 namespace {
 
 // Bookkeeping cannot be refused, so it may take the budget this far over its limit.
 constexpr uint64_t kMostForcedBytes = 64 << 10;
+
+// An encoded message with an attribute "kind"; its value is the last byte.
+std::string MessageOfKind(char kind, const std::string& data) {
+  std::string entry;
+  WireWriter(entry).Bytes(1, "kind");
+  WireWriter(entry).Bytes(2, std::string_view(&kind, 1));
+  std::string message;
+  WireWriter(message).Bytes(1, data);
+  WireWriter(message).Bytes(2, entry);
+  return message;
+}
 
 std::string Name(const Consumer* c) {
   return absl::StrCat("consumer ", reinterpret_cast<uintptr_t>(c) % 100'000);
@@ -149,7 +162,8 @@ void Program::Publish() {
   const uint64_t count = 1 + Below(OneIn(10) ? 40 : 5);
   const uint64_t most = OneIn(8) ? 20'000 : 600;
   for (uint64_t i = 0; i < count; ++i) {
-    bodies.push_back(NumberedBody(random_() % 1'000'000'000, Below(most + 1)));
+    bodies.push_back(MessageOfKind(static_cast<char>('a' + Below(3)),
+                                   NumberedBody(random_() % 1'000'000'000, Below(most + 1))));
   }
   auto batch = std::make_shared<Batch>(bodies);
   if (!p.name.empty()) {
@@ -288,7 +302,9 @@ void Program::Subscribe() {
   s->model->allow_gaps_not_kept = start.kind == StartPosition::Kind::kSequence;
   s->first_of_topic = !t->had_subscription && start.kind == StartPosition::Kind::kEarliest;
   t->had_subscription = true;
-  const absl::StatusOr<SubscriptionPtr> made = broker_->UseSubscription(s->name, t->name, start);
+  if (!t->chain) s->config = RandomConfig(*s->model);
+  const absl::StatusOr<SubscriptionPtr> made =
+      broker_->UseSubscription(s->name, t->name, start, s->config);
   if (!made.ok()) return Fail(made.status().ToString());
   s->subscription = *made;
   Trace(absl::StrCat("subscribe to ", t->name, " as \"", s->name, "\" from kind ",
@@ -296,6 +312,24 @@ void Program::Subscribe() {
   subscriptions_.push_back(std::move(s));
   SimSubscription& added = *subscriptions_.back();
   if (added.name.empty() || !OneIn(4)) AddConsumer(added, false);
+}
+
+SubscriptionConfig Program::RandomConfig(SubscriptionModel& model) {
+  SubscriptionConfig config;
+  config.ack_deadline_ms = 0;
+  if (OneIn(3)) {
+    const char kind = static_cast<char>('a' + Below(3));
+    const bool other = OneIn(2);
+    config.filter = Filter::Compile(absl::StrCat("attributes.kind ", other ? "!=" : "=", " \"",
+                                                 std::string(1, kind), "\""))
+                        .value();
+    model.wants = [=](const std::string& body) { return (body.back() == kind) != other; };
+  }
+  if (OneIn(3)) {
+    config.retry.max_ms = static_cast<int64_t>(1 + Below(3'000));
+    config.retry.min_ms = static_cast<int64_t>(Below(static_cast<uint64_t>(config.retry.max_ms)));
+  }
+  return config;
 }
 
 void Program::AddConsumer(SimSubscription& s, bool healthy) {
@@ -320,7 +354,9 @@ void Program::AddConsumer(SimSubscription& s, bool healthy) {
     SimSubscription& sub = *raw->subscription;
     if (!sub.model->begun()) {
       const uint64_t floor = sub.subscription->Stats().figures.floor_sequence;
-      if (sub.first_of_topic && !sub.topic->model.may_give_up && floor != 1) {
+      // A filter's subscription passes what it does not want before anybody consumes.
+      if (sub.first_of_topic && !sub.topic->model.may_give_up && sub.config.filter == nullptr &&
+          floor != 1) {
         Fail(absl::StrCat("the first subscription begins at ", floor));
       }
       sub.model->Begin(floor, raw->stream->started[0].next_sequence);
@@ -414,7 +450,8 @@ void Program::Update() {
   if (leased.empty()) return;
   std::shuffle(leased.begin(), leased.end(), random_);
   leased.resize(1 + Below(leased.size()));
-  const uint64_t kind = Below(10);
+  const uint64_t kind = Below(12);
+  if (kind >= 10) return NackLater(*c);
   if (kind < 6) {
     Trace(absl::StrCat(Name(c->stream.get()), " acks ", leased.size(), " of ", leased[0]));
     for (const uint64_t s : leased) {
@@ -452,6 +489,28 @@ void Program::Update() {
     }
     subscription.Update(c->stream, update);
   }
+}
+
+void Program::NackLater(SimConsumer& c) {
+  Settle();
+  if (c.stream == nullptr || c.removed) return;
+  SubscriptionModel& model = *c.subscription->model;
+  const bool by_policy = OneIn(3);
+  ConsumerUpdate update;
+  for (const uint64_t s : model.LeasedTo(&c)) {
+    if (OneIn(2)) continue;
+    const int64_t delay_ms =
+        by_policy ? c.subscription->config.retry.min_ms : static_cast<int64_t>(Below(3'000));
+    if (by_policy) {
+      update.nacks.push_back({s, s});
+    } else {
+      update.delayed_nacks.push_back({{s, s}, delay_ms});
+    }
+    Trace(absl::StrCat(Name(c.stream.get()), " nacks ", s, " for ", delay_ms, " ms"));
+    model.NackedAndSettled(&c, s, world_.clock.steady_ms, world_.clock.steady_ms + delay_ms);
+  }
+  c.subscription->subscription->Update(c.stream, update);
+  Settle();
 }
 
 void Program::ChangeCredit() {

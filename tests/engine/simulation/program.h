@@ -69,6 +69,7 @@ class Program {
     SubscriptionPtr subscription;
     std::shared_ptr<SubscriptionModel> model;
     Modes modes = Modes::kExplicit;
+    SubscriptionConfig config;
     bool ended = false;
     bool first_of_topic = false;  // gets everything from the beginning
     std::vector<std::unique_ptr<SimConsumer>> consumers;
@@ -87,6 +88,8 @@ class Program {
   void Settle();
   void Check();
 
+  // What a new subscription of a topic is made with.
+  SubscriptionConfig RandomConfig(SubscriptionModel& model);
   void MakeTopic();
   void DeleteTopic();
   void Publish();
@@ -96,6 +99,7 @@ class Program {
   void DeleteSubscription();
   void AcceptSend();
   void Update();
+  void NackLater(SimConsumer& c);
   void ChangeCredit();
   void Crash();
   void Advance();
