@@ -12,6 +12,7 @@
 #include "broker/engine/filter.h"
 #include "broker/ops/log.h"
 #include "broker/ops/process_memory.h"
+#include "broker/rpc/library_logs.h"
 #include "broker/rpc/router.h"
 
 namespace estiba {
@@ -21,6 +22,12 @@ constexpr absl::Duration kHousekeeping = absl::Seconds(1);
 // How long ended streams may take to take their status.
 constexpr absl::Duration kPatience = absl::Seconds(1);
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(10);
+
+void LogForLibrary(const LibraryLog& log) {
+  log::Warn(
+      "A library reports an error",
+      {{"library", log.library}, {"error", log.message}, {"file", log.file}, {"line", log.line}});
+}
 
 FullPolicy ToPolicy(Config::FullPolicy policy) {
   switch (policy) {
@@ -106,6 +113,7 @@ Daemon::~Daemon() {
 }
 
 absl::Status Daemon::Start() {
+  CaptureLibraryLogs(&LogForLibrary);
   health_.SetServing("", false);
   health_.SetServing("liveness", true);
   health_.SetServing("readiness", false);

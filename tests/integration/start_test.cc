@@ -53,5 +53,17 @@ TEST_CASE("A port that is taken is said, and the broker ends with 1") {
   CHECK_THAT(second.stderr_text, HasText("cannot listen on 127.0.0.1:"));
 }
 
+TEST_CASE("What protobuf has to say about a bad request is a line of the log") {
+  BrokerUnderTest broker;
+  v1::Message request;
+  request.set_data("\xff\xfe");  // where CreateTopicRequest has `name`, a string
+  v1::Topic topic;
+  const grpc::Status status = broker.client.Call("/estiba.v1.Admin/CreateTopic", request, &topic);
+  CHECK(status.error_code() == grpc::INVALID_ARGUMENT);
+  const std::string log = broker.daemon.process().stderr_text();
+  CHECK_THAT(log, HasText("WARN  A library reports an error library=protobuf"));
+  CHECK_THAT(log, !HasText("\n[libprotobuf"));
+}
+
 }  // namespace
 }  // namespace estiba::testing
