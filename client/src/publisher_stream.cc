@@ -60,6 +60,14 @@ void PublisherImpl::OnRead(grpc::ByteBuffer& message) {
   {
     absl::MutexLock lock(&mutex_);
     stream = stream_;
+  }
+  // Whoever learns of an outcome may publish at once, and should not meet gRPC at work for this
+  // stream then: it would hand the write to a third thread. (With several threads the next answer
+  // could overtake this one.)
+  const bool alone = connection_->options().threads == 1;
+  if (sound && alone) stream->Read();
+  {
+    absl::MutexLock lock(&mutex_);
     last_stream_error_ = absl::OkStatus();
     reconnect_backoff_.Reset();
     for (BatchResult& result : results_) {
@@ -77,10 +85,10 @@ void PublisherImpl::OnRead(grpc::ByteBuffer& message) {
   }
   CarryOut(std::move(write));
   outcomes_.Deliver();
-  if (sound) {
-    stream->Read();
-  } else {
+  if (!sound) {
     stream->Cancel();
+  } else if (!alone) {
+    stream->Read();
   }
 }
 
