@@ -143,7 +143,11 @@ void ConsumeJob::Write(const ReceivedFrame& frame) {
   absl::Span<const MessageView> messages = frame.messages;
   if (messages.empty()) return;
   const absl::MutexLock lock(&mutex_);
-  WriteGapsBefore(messages.front().sequence());
+  // A frame is of one topic; those of a pattern have sequences of their own.
+  const std::string topic(messages.front().topic());
+  auto& seen = seen_[topic];
+  WriteGapsBefore(topic.empty() ? messages.front().sequence()
+                                : std::numeric_limits<uint64_t>::max());
   std::string& out = output_.text();
   const bool again = messages.front().delivery_attempt() > 1;
   // Neighbours, as far as they have been written; a frame may have holes.
@@ -151,31 +155,32 @@ void ConsumeJob::Write(const ReceivedFrame& frame) {
   for (const MessageView& message : messages) {
     if (counted_out()) break;
     if (message.sequence() != run.last + 1) {
-      NoteWritten(run);
+      NoteWritten(topic, run);
       run.first = message.sequence();
     }
     run.last = message.sequence();
-    if (again && boost::icl::contains(seen_, run.last)) continue;
-    writer_.AppendMessage(out, topic_, message);
+    if (again && boost::icl::contains(seen, run.last)) continue;
+    writer_.AppendMessage(out, topic.empty() ? topic_ : topic, message);
     ++messages_;
   }
-  NoteWritten(run);
+  NoteWritten(topic, run);
 }
 
-void ConsumeJob::NoteWritten(const SequenceRange& run) {
+void ConsumeJob::NoteWritten(const std::string& topic, const SequenceRange& run) {
   if (!Explicit(options_) || run.last < run.first) return;
-  written_.push_back(run);
-  seen_.add(boost::icl::interval<uint64_t>::closed(run.first, run.last));
+  written_.push_back({topic, run});
+  seen_[topic].add(boost::icl::interval<uint64_t>::closed(run.first, run.last));
 }
 
 absl::Status ConsumeJob::Flush() {
   if (absl::Status flushed = output_.Flush(); !flushed.ok()) return flushed;
-  for (const SequenceRange& range : written_) Ack(range);
+  for (const Written& written : written_) Ack(written);
   written_.clear();
   return absl::OkStatus();
 }
 
-void ConsumeJob::Ack(const SequenceRange& range) {
+void ConsumeJob::Ack(const Written& written) {
+  const SequenceRange& range = written.range;
   acked_ += range.last - range.first + 1;
   if (options_.count && acked_ + credit_ > *options_.count) {
     // No credit at all cannot be asked for. So the last ack is made to wait for a request of its
@@ -183,7 +188,11 @@ void ConsumeJob::Ack(const SequenceRange& range) {
     credit_ = acked_ < *options_.count ? static_cast<uint32_t>(*options_.count - acked_) : 1;
     subscriber_.SetCredit({credit_, 0});
   }
-  subscriber_.AckRange(range.first, range.last);
+  if (written.topic.empty()) {
+    subscriber_.AckRange(range.first, range.last);
+  } else {
+    subscriber_.AckRange(written.topic, range.first, range.last);
+  }
 }
 
 void ConsumeJob::AddGap(const Gap& gap) {
@@ -194,14 +203,16 @@ void ConsumeJob::AddGap(const Gap& gap) {
   if (!waiting_) return;
   // Nothing is buffered, and the main thread does not write before it has taken the lock again.
   std::string line;
-  writer_.AppendGap(line, topic_, gaps_.front());
+  writer_.AppendGap(line, gaps_.front().topic.empty() ? topic_ : gaps_.front().topic,
+                    gaps_.front());
   gaps_.pop_front();
   WriteFully(STDOUT_FILENO, line).IgnoreError();
 }
 
 void ConsumeJob::WriteGapsBefore(uint64_t sequence) {
   while (!gaps_.empty() && gaps_.front().range.first < sequence) {
-    writer_.AppendGap(output_.text(), topic_, gaps_.front());
+    const Gap& gap = gaps_.front();
+    writer_.AppendGap(output_.text(), gap.topic.empty() ? topic_ : gap.topic, gap);
     gaps_.pop_front();
   }
 }

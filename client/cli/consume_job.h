@@ -5,6 +5,8 @@
 #include <boost/icl/interval_set.hpp>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,17 +55,23 @@ class ConsumeJob {
   Result Run();
 
  private:
+  // Messages of one topic; its name is empty unless the subscription is over a pattern.
+  struct Written {
+    std::string topic;
+    SequenceRange range;
+  };
+
   // The next frame; flushes the output before it waits. CANCELLED: interrupted, or nobody reads.
   absl::StatusOr<ReceivedFrame> NextFrame();
   void Write(const ReceivedFrame& frame);
   // Remembers for the ack what is in the output now, with explicit acks.
-  void NoteWritten(const SequenceRange& run);
+  void NoteWritten(const std::string& topic, const SequenceRange& run);
   // After Stop: what was on its way counts as consumed with automatic acks, so it is written as
   // well.
   absl::Status WriteRest();
   // Writes out, then acks what was written.
   absl::Status Flush();
-  void Ack(const SequenceRange& range);
+  void Ack(const Written& written);
   void AddGap(const Gap& gap);
   void WriteGapsBefore(uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool counted_out() const { return options_.count && messages_ >= *options_.count; }
@@ -76,8 +84,8 @@ class ConsumeJob {
   uint64_t acked_ = 0;
   uint32_t credit_ = 0;
   // Written to `output_` and not yet acked; and everything ever written, to know what comes again.
-  std::vector<SequenceRange> written_;
-  boost::icl::interval_set<uint64_t> seen_;
+  std::vector<Written> written_;
+  std::map<std::string, boost::icl::interval_set<uint64_t>, std::less<>> seen_;
 
   absl::Mutex mutex_;
   // The main thread waits for messages and has nothing left to write or ack.

@@ -31,6 +31,9 @@ void MessageWriter::AppendGap(std::string& out, std::string_view topic, const Ga
 void MessageWriter::AppendPretty(std::string& out, const MessageView& message) const {
   const std::string time =
       absl::FormatTime("%H:%M:%E3S", message.publish_time(), absl::LocalTimeZone());
+  if (!message.topic().empty()) {
+    absl::StrAppend(&out, Styled(Printable(AsAbsl(message.topic())), Style::kCyan, color_), "  ");
+  }
   absl::StrAppend(&out, Styled(absl::StrCat(message.sequence()), Style::kCyan, color_), "  ",
                   Styled(time, Style::kDim, color_), "  ");
   if (!message.ordering_key().empty()) {

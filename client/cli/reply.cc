@@ -28,6 +28,7 @@ constexpr char kHelp[] =
   estiba reply ping --echo                   the request itself
   estiba reply jobs --exec ./work --subscription workers     share the requests with others that say the same
   estiba reply ping --echo --count 1         answer one and end
+  estiba reply 'rpc.*' -s rpc --exec ./serve        all topics that match, by name in ESTIBA_TOPIC
 Then, elsewhere:  estiba request upper hello
 
 --exec: the command finds the payload on its standard input, and in its environment ESTIBA_TOPIC,
@@ -60,9 +61,13 @@ bool FitsVariable(std::string_view name) {
   return true;
 }
 
+std::string_view TopicOf(const ReplyOptions& options, const MessageView& request) {
+  return request.topic().empty() ? options.topic : request.topic();
+}
+
 absl::StatusOr<Message> ReplyByCommand(const ReplyOptions& options, const MessageView& request) {
   std::vector<std::pair<std::string, std::string>> environment = {
-      {"ESTIBA_TOPIC", options.topic},
+      {"ESTIBA_TOPIC", std::string(TopicOf(options, request))},
       {"ESTIBA_SEQUENCE", absl::StrCat(request.sequence())},
       {"ESTIBA_KEY", std::string(request.ordering_key())}};
   for (const auto& [name, value] : request.attributes()) {
@@ -107,7 +112,7 @@ int RunReply(const Context& context, const ReplyOptions& options) {
       responder.Start([&](const MessageView& request) -> absl::StatusOr<Message> {
         if (context.json) {
           std::string line;
-          AppendMessageJson(line, options.topic, request);
+          AppendMessageJson(line, TopicOf(options, request), request);
           WriteFully(STDOUT_FILENO, line).IgnoreError();
         }
         absl::StatusOr<Message> reply = MakeReply(options, request);

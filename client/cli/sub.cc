@@ -22,6 +22,8 @@ constexpr char kHelp[] =
   estiba sub orders --from latest                  only what comes from now on
   estiba sub orders --from '10m ago' --json        JSON lines, from ten minutes ago
   estiba sub orders --filter 'attributes.kind = "new"'    only messages with that attribute
+  estiba sub 'orders.*.created' --json             all topics that match, also those made later
+  estiba sub 'orders.>' --subscription audit       "*": one token between dots; ">": one or more, last
   estiba sub orders --subscription billing         share the messages with others of that name
   estiba sub orders --subscription billing --count 10    take ten, leave the rest
   estiba sub logs --drain --raw > all.log          what is there now, byte for byte
@@ -127,7 +129,9 @@ void AddSub(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("sub", "Consume messages and print them");
   command->footer(kHelp);
   auto options = std::make_shared<SubOptions>();
-  command->add_option("topic", options->topic, "Which topic; created if it does not exist")
+  command
+      ->add_option("topic", options->topic,
+                   "Which topic (created if it does not exist), or a pattern of topics")
       ->type_name("TOPIC");
   command
       ->add_option("-s,--subscription", options->subscription,

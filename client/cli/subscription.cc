@@ -25,6 +25,7 @@ Examples:
   estiba subscription create audit orders --from latest
   estiba subscription create new orders --filter 'attributes.kind = "new"' --max-backoff 1m
   estiba subscription list --topic orders
+  estiba subscription create audit 'orders.>'      over all topics that match
   estiba subscription get billing
   estiba subscription delete billing)";
 

@@ -14,9 +14,15 @@ constexpr uint32_t kAck = 2;
 constexpr uint32_t kNack = 4;
 constexpr uint32_t kReplies = 20;
 
+void SetExtension(const SequenceRange& range, absl::Duration deadline, v1::Extension& to) {
+  to.mutable_range()->set_first(range.first);
+  to.mutable_range()->set_last(range.last);
+  ToProto(deadline, *to.mutable_deadline());
+}
+
 }  // namespace
 
-void AckOutbox::Add(Ranges& ranges, SequenceRange range) {
+void Settlements::Add(Ranges& ranges, SequenceRange range) {
   if (range.first == 0 || range.first > range.last) return;
   if (!ranges.empty() && ranges.back().last + 1 == range.first) {
     ranges.back().last = range.last;
@@ -25,7 +31,7 @@ void AckOutbox::Add(Ranges& ranges, SequenceRange range) {
   }
 }
 
-void AckOutbox::AddTimed(std::deque<Timed>& list, SequenceRange range, absl::Duration time) {
+void Settlements::AddTimed(std::deque<Timed>& list, SequenceRange range, absl::Duration time) {
   if (range.first == 0 || range.first > range.last) return;
   list.push_back({range, time});
 }
@@ -53,7 +59,7 @@ uint64_t AckOutbox::Move(Ranges& ranges, uint32_t field, std::string& out) {
 void AckOutbox::MoveReplies(std::string& out) {
   for (size_t count = 0; count < kMaxEntries && !replies_.empty(); ++count) {
     const std::string& reply = replies_.front();
-    if (count > 0 && out.size() + reply.size() > kReplyBytes) return;
+    if (count > 0 && out.size() + reply.size() > kSoftBytes) return;
     char header[16];
     char* end = wire::WriteVarint(header, wire::Tag(kReplies, wire::Type::kBytes));
     end = wire::WriteVarint(end, reply.size());
@@ -63,10 +69,36 @@ void AckOutbox::MoveReplies(std::string& out) {
   }
 }
 
+uint64_t AckOutbox::MoveTopics(std::string& out) {
+  uint64_t acked = 0;
+  for (size_t count = 0; count < kMaxEntries && !topics_.empty(); ++count) {
+    if (count > 0 && out.size() > kSoftBytes) break;
+    const auto it = topics_.begin();
+    Settlements& topic = it->second;
+    v1::SubscribeRequest request;
+    v1::TopicUpdate& update = *request.add_topic_updates();
+    update.set_topic(it->first);
+    for (size_t i = std::min(topic.extensions_.size(), kMaxEntries); i > 0; --i) {
+      SetExtension(topic.extensions_.front().range, topic.extensions_.front().time,
+                   *update.add_extend());
+      topic.extensions_.pop_front();
+    }
+    // Acks and nacks have the numbers they have in a SubscribeRequest, and the field is the last.
+    std::string settled;
+    acked += Move(topic.acks_, kAck, settled);
+    Move(topic.nacks_, kNack, settled);
+    update.MergeFromString(settled);
+    request.AppendToString(&out);
+    if (topic.empty()) topics_.erase(it);
+  }
+  return acked;
+}
+
 std::string AckOutbox::Take(uint64_t& acked_messages) {
   std::string request;
   acked_messages = Move(acks_, kAck, request);
   Move(nacks_, kNack, request);
+  acked_messages += MoveTopics(request);
   MoveReplies(request);
   if (!stop_ && nacks_later_.empty() && extensions_.empty() && !credit_ && return_messages_ == 0 &&
       return_bytes_ == 0) {
@@ -77,11 +109,7 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
   // concatenated.
   v1::SubscribeRequest rest;
   for (size_t i = std::min(extensions_.size(), kMaxEntries); i > 0; --i) {
-    const Timed& from = extensions_.front();
-    v1::Extension& to = *rest.add_extend();
-    to.mutable_range()->set_first(from.range.first);
-    to.mutable_range()->set_last(from.range.last);
-    ToProto(from.time, *to.mutable_deadline());
+    SetExtension(extensions_.front().range, extensions_.front().time, *rest.add_extend());
     extensions_.pop_front();
   }
   for (size_t i = std::min(nacks_later_.size(), kMaxEntries); i > 0; --i) {
@@ -104,7 +132,7 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
     return_messages_ -= messages;
     return_bytes_ = 0;
   }
-  if (stop_ && acks_.empty() && nacks_.empty() && nacks_later_.empty() && extensions_.empty() &&
+  if (stop_ && Settlements::empty() && topics_.empty() &&
       replies_.empty() && return_messages_ == 0) {
     rest.set_stop(true);
     stop_ = false;
@@ -118,7 +146,10 @@ void AckOutbox::OnStreamEnd(bool keep_acks, bool keep_replies) {
     acks_.clear();
     nacks_.clear();
     nacks_later_.clear();
+    topics_.clear();
   }
+  for (auto& [number, topic] : topics_) topic.extensions_.clear();
+  std::erase_if(topics_, [](const auto& topic) { return topic.second.empty(); });
   if (!keep_replies) replies_.clear();
   extensions_.clear();
   credit_.reset();

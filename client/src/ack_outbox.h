@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,24 +19,54 @@
 
 namespace estiba::internal {
 
-class AckOutbox {
+// Acks, nacks and extensions: of a topic, or of one of a pattern's.
+class Settlements {
  public:
-  // Most entries of one kind in a request, as the broker allows.
-  static constexpr size_t kMaxEntries = 10'000;
-  // A request takes replies until it has this many bytes, to stay well below what the broker reads.
-  static constexpr size_t kReplyBytes = size_t{1} << 20;
-
   // Empty ranges (first of 0 or above last) are passed over.
   void Ack(SequenceRange range) { Add(acks_, range); }
   void Nack(SequenceRange range) { Add(nacks_, range); }
-  // An encoded estiba.v1.Reply.
-  void Reply(std::string reply) { replies_.push_back(std::move(reply)); }
   void NackLater(SequenceRange range, absl::Duration delay) {
     AddTimed(nacks_later_, range, delay);
   }
   void Extend(SequenceRange range, absl::Duration deadline) {
     AddTimed(extensions_, range, deadline);
   }
+  bool empty() const {
+    return acks_.empty() && nacks_.empty() && nacks_later_.empty() && extensions_.empty();
+  }
+
+ private:
+  friend class AckOutbox;
+  struct Timed {
+    SequenceRange range;
+    absl::Duration time;
+  };
+  using Ranges = std::deque<SequenceRange>;
+
+  static void Add(Ranges& ranges, SequenceRange range);
+  static void AddTimed(std::deque<Timed>& list, SequenceRange range, absl::Duration time);
+
+  Ranges acks_;
+  Ranges nacks_;
+  std::deque<Timed> nacks_later_;
+  std::deque<Timed> extensions_;
+};
+
+class AckOutbox : public Settlements {
+ public:
+  // Most entries of one kind in a request, as the broker allows.
+  static constexpr size_t kMaxEntries = 10'000;
+  // A request takes replies, and what topics have to say, until it has about this many bytes: to
+  // stay well below what the broker reads.
+  static constexpr size_t kSoftBytes = size_t{1} << 20;
+
+  // Where a topic's go, by its number; 0: there is only one topic.
+  Settlements& Of(uint32_t topic) {
+    if (topic == 0) return *this;
+    return topics_[topic];
+  }
+  // An encoded estiba.v1.Reply.
+  void Reply(std::string reply) { replies_.push_back(std::move(reply)); }
   void SetCredit(Credit credit) { credit_ = credit; }
   void ReturnCredit(uint64_t messages, uint64_t bytes) {
     return_messages_ += messages;
@@ -46,9 +77,8 @@ class AckOutbox {
   void Stop() { stop_ = true; }
 
   bool empty() const {
-    return !stop_ && acks_.empty() && nacks_.empty() && nacks_later_.empty() &&
-           extensions_.empty() && replies_.empty() && !credit_ && return_messages_ == 0 &&
-           return_bytes_ == 0;
+    return !stop_ && Settlements::empty() && topics_.empty() && replies_.empty() && !credit_ &&
+           return_messages_ == 0 && return_bytes_ == 0;
   }
 
   // The next SubscribeRequest, encoded, and how many acked messages it holds. Only if not empty.
@@ -59,23 +89,14 @@ class AckOutbox {
   void OnStreamEnd(bool keep_acks, bool keep_replies = false);
 
  private:
-  struct Timed {
-    SequenceRange range;
-    absl::Duration time;
-  };
-  using Ranges = std::deque<SequenceRange>;
-
-  static void AddTimed(std::deque<Timed>& list, SequenceRange range, absl::Duration time);
-
-  static void Add(Ranges& ranges, SequenceRange range);
   void MoveReplies(std::string& out);
   // Moves up to kMaxEntries to `out` as field `field`; returns how many messages.
   static uint64_t Move(Ranges& ranges, uint32_t field, std::string& out);
 
-  Ranges acks_;
-  Ranges nacks_;
-  std::deque<Timed> nacks_later_;
-  std::deque<Timed> extensions_;
+  // What the topics of a pattern have to say, as TopicUpdates.
+  uint64_t MoveTopics(std::string& out);
+
+  std::map<uint32_t, Settlements> topics_;
   std::deque<std::string> replies_;
   std::optional<Credit> credit_;
   uint64_t return_messages_ = 0;

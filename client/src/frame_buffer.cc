@@ -1,6 +1,7 @@
 #include "client/src/frame_buffer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "client/src/duration_codec.h"
 #include "client/src/wire.h"
@@ -89,6 +90,9 @@ bool FrameBuffer::Parse(std::string_view encoded) {
   bytes_ = 0;
   started_.reset();
   gap_.reset();
+  topic_number_ = 0;
+  topic_changes_.clear();
+  topic_.reset();
 
   // The broker writes the header first, but fields may come in any order, so messages get their
   // sequences when everything is read.
@@ -117,6 +121,22 @@ bool FrameBuffer::Parse(std::string_view encoded) {
       case Tag(7, Type::kBytes):
         if (!ParseGap(reader.bytes(), gap_.emplace())) return false;
         break;
+      case Tag(11, Type::kVarint):
+        topic_number_ = static_cast<uint32_t>(reader.number());
+        break;
+      case Tag(12, Type::kBytes): {
+        NumberedChange& change = topic_changes_.emplace_back();
+        Reader fields(reader.bytes());
+        while (fields.Next()) {
+          if (fields.tag() == Tag(1, Type::kVarint)) {
+            change.number = static_cast<uint32_t>(fields.number());
+          }
+          if (fields.tag() == Tag(2, Type::kBytes)) change.change.topic = fields.bytes();
+          if (fields.tag() == Tag(4, Type::kVarint)) change.change.left = fields.number() != 0;
+        }
+        if (!fields.ok()) return false;
+        break;
+      }
       case Tag(8, Type::kBytes):
         if (!ParseStarted(reader.bytes(), started_.emplace())) return false;
         break;
@@ -162,6 +182,12 @@ void FrameBuffer::PlaceMessages(const Header& header) {
     }
     MessageViewBuilder::Place(messages_[i], sequence++, time_ms, header.delivery_attempt);
   }
+}
+
+void FrameBuffer::SetTopic(std::shared_ptr<const PatternTopic> topic) {
+  topic_ = std::move(topic);
+  for (MessageView& message : messages_) MessageViewBuilder::SetTopic(message, topic_.get());
+  if (gap_) gap_->topic = topic_->name;
 }
 
 }  // namespace estiba::internal

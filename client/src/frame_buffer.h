@@ -10,6 +10,7 @@
 #include <grpcpp/support/slice.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,10 @@ class MessageViewBuilder {
     view.publish_time_ms_ = publish_time_ms;
     view.delivery_attempt_ = delivery_attempt;
   }
+  static void SetTopic(MessageView& view, const internal::PatternTopic* topic) {
+    view.topic_ = topic;
+  }
+  static const internal::PatternTopic* TopicOf(const MessageView& view) { return view.topic_; }
 };
 
 }  // namespace estiba
@@ -48,6 +53,17 @@ class FrameBuffer {
   const std::vector<MessageView>& messages() const { return messages_; }
   const std::optional<Started>& started() const { return started_; }
   const std::optional<Gap>& gap() const { return gap_; }
+
+  // Of a subscription over a pattern: the number of the topic (0: none), and topics that come and
+  // go.
+  uint32_t topic_number() const { return topic_number_; }
+  struct NumberedChange {
+    uint32_t number = 0;
+    TopicChange change;
+  };
+  const std::vector<NumberedChange>& topic_changes() const { return topic_changes_; }
+  // Says which topic the messages and the gap are of; kept as long as they are.
+  void SetTopic(std::shared_ptr<const PatternTopic> topic);
 
  private:
   struct Header {
@@ -72,6 +88,9 @@ class FrameBuffer {
   size_t bytes_ = 0;
   std::optional<Started> started_;
   std::optional<Gap> gap_;
+  uint32_t topic_number_ = 0;
+  std::vector<NumberedChange> topic_changes_;
+  std::shared_ptr<const PatternTopic> topic_;
 };
 
 }  // namespace estiba::internal

@@ -6,6 +6,7 @@
 
 #include "absl/time/clock.h"
 #include "client/src/connection.h"
+#include "client/src/frame_buffer.h"
 #include "client/src/reply_codec.h"
 #include "client/src/subscriber_impl.h"
 
@@ -41,6 +42,7 @@ class ResponderImpl {
   void Answer(const MessageView& message, Responder::Callback& callback) {
     const std::optional<RequestInfo> request = message.request();
     const uint64_t sequence = message.sequence();
+    const PatternTopic* const topic = MessageViewBuilder::TopicOf(message);
     std::string encoded;
     if (request && request->deadline <= absl::Now()) {
       too_late_.fetch_add(1, std::memory_order_relaxed);
@@ -54,7 +56,7 @@ class ResponderImpl {
     }
     subscriber_.Say([&](AckOutbox& outbox) {
       if (!encoded.empty()) outbox.Reply(std::move(encoded));
-      outbox.Ack({sequence, sequence});
+      outbox.Of(topic == nullptr ? 0 : topic->number).Ack({sequence, sequence});
     });
     if (stop_after_) subscriber_.Stop();
   }

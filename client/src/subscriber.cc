@@ -51,12 +51,21 @@ void Subscriber::AckRange(uint64_t first, uint64_t last) {
   if (!impl_->explicit_acks()) return;
   impl_->Say([=](AckOutbox& outbox) { outbox.Ack({first, last}); });
 }
+namespace {
+
+uint32_t NumberOf(const MessageView& message) {
+  const internal::PatternTopic* const topic = MessageViewBuilder::TopicOf(message);
+  return topic == nullptr ? 0 : topic->number;
+}
+
+}  // namespace
+
 void Subscriber::AckFrame(const Frame& frame) {
   if (!impl_->explicit_acks()) return;
   // The outbox makes ranges of neighbours.
   impl_->Say([&](AckOutbox& outbox) {
     for (const MessageView& message : frame.messages) {
-      outbox.Ack({message.sequence(), message.sequence()});
+      outbox.Of(NumberOf(message)).Ack({message.sequence(), message.sequence()});
     }
   });
 }
@@ -75,6 +84,25 @@ void Subscriber::NackRange(uint64_t first, uint64_t last, absl::Duration delay) 
 void Subscriber::Extend(uint64_t first, uint64_t last, absl::Duration deadline) {
   if (!impl_->explicit_acks()) return;
   impl_->Say([=](AckOutbox& outbox) { outbox.Extend({first, last}, deadline); });
+}
+
+void Subscriber::Ack(const MessageView& message) {
+  if (!impl_->explicit_acks()) return;
+  const SequenceRange range{message.sequence(), message.sequence()};
+  impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).Ack(range); });
+}
+void Subscriber::AckRange(std::string_view topic, uint64_t first, uint64_t last) {
+  if (impl_->explicit_acks()) impl_->AckTopic(topic, {first, last});
+}
+void Subscriber::Nack(const MessageView& message) {
+  if (!impl_->explicit_acks()) return;
+  const SequenceRange range{message.sequence(), message.sequence()};
+  impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).Nack(range); });
+}
+void Subscriber::Extend(const MessageView& message, absl::Duration deadline) {
+  if (!impl_->explicit_acks()) return;
+  const SequenceRange range{message.sequence(), message.sequence()};
+  impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).Extend(range, deadline); });
 }
 
 void Subscriber::Reply(std::string_view reply_address, const absl::StatusOr<Message>& reply) {

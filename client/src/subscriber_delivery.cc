@@ -7,6 +7,32 @@
 
 namespace estiba::internal {
 
+bool SubscriberImpl::Place(FrameBuffer& frame) {
+  if (frame.topic_number() == 0 && frame.topic_changes().empty() && !frame.started()) return true;
+  absl::MutexLock lock(&mutex_);
+  if (frame.started()) topics_.clear();
+  for (const auto& [number, change] : frame.topic_changes()) {
+    if (change.left) {
+      topics_.erase(number);
+    } else {
+      topics_[number] = std::make_shared<const PatternTopic>(PatternTopic{number, change.topic});
+    }
+  }
+  if (frame.topic_number() == 0) return true;
+  const auto topic = topics_.find(frame.topic_number());
+  if (topic == topics_.end()) return false;
+  frame.SetTopic(topic->second);
+  return true;
+}
+
+void SubscriberImpl::AckTopic(std::string_view topic, SequenceRange range) {
+  mutex_.Lock();
+  for (const auto& [number, known] : topics_) {
+    if (known->name == topic && state_ == State::kRunning) outbox_.Of(number).Ack(range);
+  }
+  SendNextAndUnlock();
+}
+
 bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
   const size_t messages = frame->messages().size();
   const size_t bytes = frame->frame().bytes;
@@ -22,6 +48,9 @@ bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
     }
   }
   if (frame->started() && options_.on_started) options_.on_started(*frame->started());
+  if (options_.on_topic_change) {
+    for (const auto& [number, change] : frame->topic_changes()) options_.on_topic_change(change);
+  }
   if (frame->gap() && options_.on_gap) options_.on_gap(*frame->gap());
   if (mode_ != Mode::kPull && messages > 0) {
     Deliver(*frame);
@@ -52,7 +81,12 @@ void SubscriberImpl::Count(const FrameBuffer& frame) {
     failed_before_ = false;
     if (resume_sequence_ == 0) resume_sequence_ = frame.started()->next_sequence;
   }
-  if (frame.gap()) {
+  if (frame.topic_number() != 0) {
+    if (frame.gap()) stats_.gap_messages += frame.gap()->range.last - frame.gap()->range.first + 1;
+    if (!messages.empty()) {
+      resume_time_ms_ = std::max(resume_time_ms_, messages.back().publish_time_ms());
+    }
+  } else if (frame.gap()) {
     const SequenceRange& range = frame.gap()->range;
     stats_.gap_messages += range.last - range.first + 1;
     resume_sequence_ = std::max(resume_sequence_, range.last + 1);

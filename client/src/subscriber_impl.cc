@@ -59,7 +59,9 @@ std::string SubscriberImpl::StartRequest() const {
   start.set_subscription(options_.subscription);
   ToProto(options_.from, *start.mutable_from());
   // A private subscription that broke off goes on where it was.
-  if (options_.subscription.empty() && resume_sequence_ > 0) {
+  if (options_.subscription.empty() && resume_time_ms_ > 0) {
+    ToProto(StartFrom::Time(absl::FromUnixMillis(resume_time_ms_)), *start.mutable_from());
+  } else if (options_.subscription.empty() && resume_sequence_ > 0) {
     start.mutable_from()->set_sequence(resume_sequence_);
   }
   if (explicit_acks()) start.set_ack_mode(v1::ACK_MODE_EXPLICIT);
@@ -122,7 +124,7 @@ void SubscriberImpl::OnRead(grpc::ByteBuffer& message) {
   }
   // What was pulled is kept by its reader, so a queue needs a new one for each frame.
   if (mode_ == Mode::kPull || !frame_) frame_ = std::make_shared<FrameBuffer>();
-  const bool sound = frame_->Parse(message);
+  const bool sound = frame_->Parse(message) && Place(*frame_);
   message.Clear();
   if (!sound) {
     stream->Cancel();

@@ -11,8 +11,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "client/src/ack_outbox.h"
 #include "client/src/backoff.h"
@@ -44,6 +46,8 @@ class SubscriberImpl final : private StreamListener {
     if (state_ == State::kRunning) change(outbox_);
     SendNextAndUnlock();
   }
+  // Of a subscription over a pattern.
+  void AckTopic(std::string_view topic, SequenceRange range) ABSL_LOCKS_EXCLUDED(mutex_);
   bool explicit_acks() const { return options_.ack_mode == AckMode::kExplicit; }
 
   void SetCredit(Credit credit);
@@ -64,6 +68,8 @@ class SubscriberImpl final : private StreamListener {
 
   // Hands a parsed frame on. False: it was queued, and nothing may be read before it is taken.
   bool Dispatch(const std::shared_ptr<FrameBuffer>& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of a pattern: takes note of its topics, and says which the frame is of. False: an unknown one.
+  bool Place(FrameBuffer& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   void Deliver(const FrameBuffer& frame);
   void Count(const FrameBuffer& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -102,6 +108,10 @@ class SubscriberImpl final : private StreamListener {
   bool failed_before_ ABSL_GUARDED_BY(mutex_) = false;
   // The next sequence that is new to us; 0: not known yet.
   uint64_t resume_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of a pattern: its topics on this stream by number, and when the last message was published.
+  absl::flat_hash_map<uint32_t, std::shared_ptr<const PatternTopic>> topics_
+      ABSL_GUARDED_BY(mutex_);
+  int64_t resume_time_ms_ ABSL_GUARDED_BY(mutex_) = 0;
   Credit credit_ ABSL_GUARDED_BY(mutex_);
   uint64_t used_messages_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t used_bytes_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -1,6 +1,7 @@
 // estiba pub and estiba sub against a real broker.
 #include <signal.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
@@ -235,6 +236,22 @@ TEST_CASE("a broker that ends while someone follows is told, and the follower co
   CHECK(sub.running());
   sub.Signal(SIGINT);
   CHECK(sub.Wait()->code == 0);
+}
+
+TEST_CASE("a pattern prints what matches with its topic, and acks it there") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"pub", "orders.eu", "a", "b"}).status.code == 0);
+  REQUIRE(shell.Estiba({"pub", "orders.us", "c"}).status.code == 0);
+  REQUIRE(shell.Estiba({"pub", "other", "x"}).status.code == 0);
+  std::vector<std::string> got;
+  for (const json& line : shell.Lines({"sub", "orders.*", "-s", "all", "--count", "3"})) {
+    got.push_back(line["topic"].get<std::string>() + ":" + line["data"].get<std::string>());
+  }
+  std::sort(got.begin(), got.end());
+  CHECK(got == std::vector<std::string>{"orders.eu:a", "orders.eu:b", "orders.us:c"});
+  const json subscription = shell.Json({"subscription", "get", "all"});
+  CHECK(subscription["topic"] == "orders.*");
+  CHECK(subscription["stats"]["acked_messages"] == 3);
 }
 
 }  // namespace

@@ -152,5 +152,54 @@ TEST_CASE("When the stream ends, credit and extensions go with it, and acks only
   REQUIRE_FALSE(request.stop());
 }
 
+TEST_CASE("What belongs to the topics of a pattern goes out by topic") {
+  AckOutbox outbox;
+  outbox.Of(7).Ack({1, 2});
+  REQUIRE_FALSE(outbox.empty());
+  outbox.Of(7).Ack({3, 3});
+  outbox.Of(9).Nack({5, 5});
+  outbox.Of(9).Extend({6, 6}, absl::Seconds(2));
+  uint64_t acked = 0;
+  const v1::SubscribeRequest request = Take(outbox, acked);
+  CHECK(outbox.empty());
+  CHECK(acked == 3);
+  CHECK(request.ack_size() == 0);
+  REQUIRE(request.topic_updates_size() == 2);
+  CHECK(request.topic_updates(0).topic() == 7);
+  REQUIRE(request.topic_updates(0).ack_size() == 1);
+  CHECK(request.topic_updates(0).ack(0).last() == 3);
+  CHECK(request.topic_updates(1).topic() == 9);
+  CHECK(request.topic_updates(1).nack(0).first() == 5);
+  CHECK(request.topic_updates(1).extend(0).deadline().seconds() == 2);
+}
+
+TEST_CASE("Replies go out in order, a few in a request where they are large") {
+  AckOutbox outbox;
+  const auto reply = [](const std::string& data) {
+    v1::Reply out;
+    out.mutable_message()->set_data(data);
+    return out.SerializeAsString();
+  };
+  outbox.Reply(reply("a"));
+  outbox.Reply(reply(std::string(700'000, 'b')));
+  outbox.Reply(reply(std::string(700'000, 'c')));
+  outbox.Stop();
+  v1::SubscribeRequest request = Take(outbox);
+  REQUIRE(request.replies_size() == 2);
+  CHECK(request.replies(0).message().data() == "a");
+  CHECK_FALSE(request.stop());
+  request = Take(outbox);
+  REQUIRE(request.replies_size() == 1);
+  CHECK(request.replies(0).message().data().front() == 'c');
+  CHECK(request.stop());
+  outbox.Reply(reply("d"));
+  outbox.Of(1).Ack({1, 1});
+  outbox.OnStreamEnd(/*keep_acks=*/false, /*keep_replies=*/true);
+  request = Take(outbox);
+  CHECK(request.replies_size() == 1);
+  CHECK(request.topic_updates_size() == 0);
+  CHECK(outbox.empty());
+}
+
 }  // namespace
 }  // namespace estiba::internal

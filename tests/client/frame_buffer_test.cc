@@ -1,5 +1,6 @@
 #include "client/src/frame_buffer.h"
 
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -183,6 +184,34 @@ TEST_CASE("A count that lies does not make a frame reserve memory for it") {
   const std::string encoded = response.SerializeAsString();
   REQUIRE(frame.Parse(encoded));
   REQUIRE(frame.messages().capacity() < 1000);
+}
+
+TEST_CASE("A pattern's frame says its topic, and changes name theirs") {
+  v1::SubscribeResponse response = Delivery(5, 2);
+  response.set_topic(300);
+  FrameBuffer frame;
+  const std::string delivery = response.SerializeAsString();
+  REQUIRE(frame.Parse(delivery));
+  CHECK(frame.topic_number() == 300);
+  CHECK(frame.messages()[0].topic().empty());
+  frame.SetTopic(std::make_shared<const PatternTopic>(PatternTopic{300, "t.a"}));
+  CHECK(frame.messages()[1].topic() == "t.a");
+
+  response.Clear();
+  v1::TopicChange* change = response.add_topic_changes();
+  change->set_topic(1);
+  change->set_name("t.b");
+  change = response.add_topic_changes();
+  change->set_topic(2);
+  change->set_left(true);
+  const std::string changes = response.SerializeAsString();
+  REQUIRE(frame.Parse(changes));
+  CHECK(frame.topic_number() == 0);
+  REQUIRE(frame.topic_changes().size() == 2);
+  CHECK(frame.topic_changes()[0].number == 1);
+  CHECK(frame.topic_changes()[0].change.topic == "t.b");
+  CHECK_FALSE(frame.topic_changes()[0].change.left);
+  CHECK(frame.topic_changes()[1].change.left);
 }
 
 }  // namespace

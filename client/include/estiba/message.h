@@ -24,6 +24,14 @@
 
 namespace estiba {
 
+namespace internal {
+// A topic of a pattern subscription.
+struct PatternTopic {
+  uint32_t number = 0;
+  std::string name;
+};
+}  // namespace internal
+
 using Attribute = std::pair<std::string, std::string>;
 using AttributeRef = std::pair<std::string_view, std::string_view>;
 
@@ -107,6 +115,10 @@ class MessageView {
  public:
   MessageView() = default;
 
+  // Of a subscription over a pattern: the message's topic. Otherwise empty.
+  std::string_view topic() const {
+    return topic_ == nullptr ? std::string_view() : std::string_view(topic_->name);
+  }
   // The message's number in its topic: from 1, without holes.
   uint64_t sequence() const { return sequence_; }
   std::string_view data() const { return data_; }
@@ -134,6 +146,7 @@ class MessageView {
   uint64_t sequence_ = 0;
   int64_t publish_time_ms_ = 0;
   uint32_t delivery_attempt_ = 0;
+  const internal::PatternTopic* topic_ = nullptr;
 };
 
 }  // namespace estiba

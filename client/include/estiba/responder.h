@@ -1,4 +1,5 @@
-// Answers the requests of one topic; requester.h is the other side.
+// Answers the requests of one topic, or of all that match a pattern (MessageView::topic says
+// which); requester.h is the other side.
 //
 // Owner and lifetime: the application; see client.h for the order of destruction. The destructor
 // stops: replies given by then are sent, and requests on their way go to other responders.
@@ -41,7 +42,8 @@ class ResponderImpl;
 }  // namespace internal
 
 struct ResponderOptions {
-  // The subscription whose consumers share the requests. Empty: named like the topic.
+  // The subscription whose consumers share the requests. Empty: named like the topic. For a pattern
+  // of topics it must be said.
   std::string subscription = {};
   // How long the callback may take, with what waits in front of it: 100 ms - 600 s. Zero: the
   // subscription's own (10 s by default).

@@ -119,8 +119,16 @@ struct Gap {
   enum class Reason { kUnspecified, kRetention, kDroppedOldest, kNotKept };
   SequenceRange range;
   Reason reason = Reason::kUnspecified;
+  // Of a subscription over a pattern: the topic.
+  std::string topic = {};
 };
 const char* GapReasonName(Gap::Reason reason);
+
+// A topic has come under the pattern of a subscription, or was deleted.
+struct TopicChange {
+  std::string topic;
+  bool left = false;
+};
 
 // A stream has begun: once after Start, and again after each reconnect.
 struct Started {
@@ -184,7 +192,11 @@ struct SubscriptionConfig {
 };
 
 struct SubscriberOptions {
-  // May be empty when `subscription` names one that exists.
+  // May be empty when `subscription` names one that exists. May be a pattern (orders.*.created,
+  // orders.>): then the subscription is over all topics that match, also those that are made later.
+  // Messages say which topic they are of (MessageView::topic), sequences are that topic's, and acks
+  // take the message or the topic's name with them. A private one whose stream breaks goes on from
+  // the time of the last message received, so messages of that millisecond may come twice.
   std::string topic = {};
   // Empty: a private subscription that gets everything and ends with this Subscriber.
   std::string subscription = {};
@@ -203,6 +215,8 @@ struct SubscriberOptions {
   // All optional; on a Client thread, in order with the deliveries (when pulling: as they arrive).
   std::function<void(const Started&)> on_started = {};
   std::function<void(const Gap&)> on_gap = {};
+  // Subscriptions over a pattern: before the first message of a topic, again on each stream.
+  std::function<void(const TopicChange&)> on_topic_change = {};
   // The stream broke and is about to be opened again.
   std::function<void(const absl::Status&)> on_disconnect = {};
 };
@@ -254,8 +268,14 @@ class Subscriber {
   // wait for the next stream. Sequences that are not outstanding are passed over by the broker.
   void Ack(uint64_t sequence);
   void AckRange(uint64_t first, uint64_t last);
-  // The messages of a frame, and no others.
+  // The messages of a frame, and no others; of any subscription.
   void AckFrame(const Frame& frame);
+  // The same for a message of any subscription; and for one over a pattern, where a sequence alone
+  // says too little and the calls without a topic do nothing.
+  void Ack(const MessageView& message);
+  void AckRange(std::string_view topic, uint64_t first, uint64_t last);
+  void Nack(const MessageView& message);
+  void Extend(const MessageView& message, absl::Duration deadline);
   // To be delivered again, to any consumer of the subscription: at once, or as its retry policy
   // says; with `delay`, 0-600 s, after that.
   void Nack(uint64_t sequence);
