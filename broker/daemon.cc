@@ -45,6 +45,7 @@ absl::StatusOr<SubscriptionConfig> ToConfig(const Config::SubscriptionDeclaratio
   SubscriptionConfig config = {absl::ToInt64Milliseconds(from.ack_deadline)};
   config.retry = {absl::ToInt64Milliseconds(from.min_backoff),
                   absl::ToInt64Milliseconds(from.max_backoff)};
+  config.dead_letter = {from.dead_letter_topic, from.max_attempts};
   if (from.filter.empty()) return config;
   absl::StatusOr<std::shared_ptr<const Filter>> filter = Filter::Compile(from.filter);
   if (!filter.ok()) return filter.status();
@@ -136,6 +137,9 @@ absl::Status Daemon::MakeDeclaredTopics() {
                                       absl::ToInt64Milliseconds(t.retention_age),
                                       t.retention_bytes};
     if (absl::Status s = broker_.CreateTopic(t.name, topic_config).status(); !s.ok()) return s;
+  }
+  // Topics first: any of them may be another's dead-letter topic.
+  for (const Config::TopicDeclaration& t : config_.topics) {
     for (const Config::SubscriptionDeclaration& s : t.subscriptions) {
       StartPosition from;
       from.kind = s.from == Config::StartFrom::kLatest ? StartPosition::Kind::kLatest

@@ -50,6 +50,11 @@ absl::Status Broker::CheckAgrees(absl::string_view name, const SubscriptionConfi
       (wanted.retry.min_ms != has.retry.min_ms || wanted.retry.max_ms != has.retry.max_ms)) {
     return Differs(name, "with another retry policy");
   }
+  if (wanted.dead_letter.max_attempts != 0 &&
+      (wanted.dead_letter.topic != has.dead_letter.topic ||
+       wanted.dead_letter.max_attempts != has.dead_letter.max_attempts)) {
+    return Differs(name, "with another dead-letter policy");
+  }
   return absl::OkStatus();
 }
 
@@ -73,9 +78,12 @@ bool TryCount(std::atomic<uint32_t>& count, uint32_t limit) {
 
 Broker::Broker(const BrokerOptions& options, Executor& executor, const Clock& clock, Timers& timers)
     : options_(options),
-      around_{executor, clock, timers,
+      around_{executor,
+              clock,
+              timers,
               std::make_shared<Memory>(options.budget_bytes, SegmentBytes(options.budget_bytes)),
-              options.seed},
+              options.seed,
+              [topics = topics_](absl::string_view name) { return topics->Find(name); }},
       patterns_(std::make_shared<PatternDirectory>(kMaxJoins)) {}
 
 Broker::~Broker() {
@@ -88,7 +96,7 @@ absl::StatusOr<TopicPtr> Broker::CreateTopic(absl::string_view name, const Topic
   bool made = false;
   bool joined = true;
   TopicPtr topic = patterns_->EnterTopic([&] {
-    return topics_.FindOrMake(
+    return topics_->FindOrMake(
         name,
         [&]() -> TopicPtr {
           if (!TryCount(topic_count_, options_.max_topics)) return nullptr;
@@ -101,9 +109,7 @@ absl::StatusOr<TopicPtr> Broker::CreateTopic(absl::string_view name, const Topic
   if (!joined) {
     topic_count_.fetch_sub(1, std::memory_order_relaxed);
     return absl::ResourceExhaustedError(
-        absl::StrCat("name: "
-                     ", name, "
-                     " matches patterns that have as many topics as they may, ",
+        absl::StrCat("name: \"", name, "\" matches patterns that have as many topics as they may, ",
                      kMaxJoins, " over all"));
   }
   if (topic == nullptr) return TooMany("topic", options_.max_topics);
@@ -112,13 +118,13 @@ absl::StatusOr<TopicPtr> Broker::CreateTopic(absl::string_view name, const Topic
 }
 
 absl::StatusOr<TopicPtr> Broker::GetTopic(absl::string_view name) const {
-  TopicPtr topic = topics_.Find(name);
+  TopicPtr topic = topics_->Find(name);
   if (topic == nullptr) return NotFound("topic", name);
   return topic;
 }
 
 absl::StatusOr<TopicPtr> Broker::UseTopic(absl::string_view name) {
-  if (TopicPtr topic = topics_.Find(name)) return topic;
+  if (TopicPtr topic = topics_->Find(name)) return topic;
   if (absl::Status status = CheckName("topic", name); !status.ok()) return status;
   if (!options_.auto_create_topics) return NotFound("topic", name);
   absl::StatusOr<TopicPtr> topic = CreateTopic(name, options_.topic_defaults);
@@ -126,7 +132,7 @@ absl::StatusOr<TopicPtr> Broker::UseTopic(absl::string_view name) {
 }
 
 absl::Status Broker::DeleteTopic(absl::string_view name) {
-  const TopicPtr topic = topics_.Remove(name);
+  const TopicPtr topic = topics_->Remove(name);
   if (topic == nullptr) return NotFound("topic", name);
   topic_count_.fetch_sub(1, std::memory_order_relaxed);
   topic->Delete();
@@ -142,7 +148,7 @@ absl::Status Broker::DeleteTopic(absl::string_view name) {
 }
 
 std::vector<TopicPtr> Broker::ListTopics(absl::string_view after, size_t limit) const {
-  return topics_.List(after, limit, kAny);
+  return topics_->List(after, limit, kAny);
 }
 
 SubscriptionPtr Broker::MakeSubscription(std::string name, TopicPtr topic,
@@ -157,6 +163,7 @@ absl::StatusOr<SubscriptionPtr> Broker::CreateSubscription(absl::string_view nam
   if (absl::Status status = CheckName("name", name); !status.ok()) return status;
   absl::StatusOr<TopicPtr> topic = GetTopic(topic_name);
   if (!topic.ok()) return topic.status();
+  if (absl::Status s = CheckDeadLetter(topic_name, config); !s.ok()) return s;
   bool made = false;
   SubscriptionPtr subscription = subscriptions_.FindOrMake(
       name,
@@ -181,6 +188,18 @@ absl::StatusOr<SubscriptionPtr> Broker::CreateSubscription(absl::string_view nam
   return subscription;
 }
 
+absl::Status Broker::CheckDeadLetter(absl::string_view topic, const SubscriptionConfig& config) {
+  const DeadLetterPolicy& policy = config.dead_letter;
+  if (policy.max_attempts == 0) return absl::OkStatus();
+  constexpr absl::string_view kField = "dead_letter.topic";
+  if (absl::Status status = CheckName(kField, policy.topic); !status.ok()) return status;
+  if (policy.topic == topic) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(kField, ": \"", topic, "\": is the subscription's own topic"));
+  }
+  return UseTopic(policy.topic).status();
+}
+
 void Broker::Forget(const SubscriptionPtr& subscription) {
   if (subscriptions_.RemoveIf(subscription->name(), subscription)) {
     subscription_count_.fetch_sub(1, std::memory_order_relaxed);
@@ -201,6 +220,7 @@ absl::StatusOr<SubscriptionPtr> Broker::UseSubscription(absl::string_view name,
   if (name.empty()) {
     absl::StatusOr<TopicPtr> topic = UseTopic(topic_name);
     if (!topic.ok()) return topic.status();
+    if (absl::Status s = CheckDeadLetter(topic_name, config); !s.ok()) return s;
     SubscriptionPtr subscription = MakeSubscription("", *std::move(topic), config);
     subscription->topic()->Attach(subscription, start);
     return subscription;

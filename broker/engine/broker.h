@@ -113,6 +113,8 @@ class Broker {
   SubscriptionConfig WithDefaults(SubscriptionConfig config) const;
   SubscriptionPtr MakeSubscription(std::string name, TopicPtr topic,
                                    const SubscriptionConfig& config);
+  // Whether the dead-letter topic is one that can be; makes it where topics are made on use.
+  absl::Status CheckDeadLetter(absl::string_view topic, const SubscriptionConfig& config);
   void Forget(const SubscriptionPtr& subscription);
   // False: there is none of that name.
   bool DeletePattern(absl::string_view name);
@@ -123,8 +125,9 @@ class Broker {
                                                      const StartPosition& start);
 
   const BrokerOptions options_;
+  // Shared with those who look topics up by name later, and may outlive this.
+  const std::shared_ptr<Directory<TopicPtr>> topics_ = std::make_shared<Directory<TopicPtr>>();
   Topic::Surroundings around_;
-  Directory<TopicPtr> topics_;
   Directory<SubscriptionPtr> subscriptions_;
   // Shared with the pattern subscriptions, which may end after the broker.
   const std::shared_ptr<PatternDirectory> patterns_;

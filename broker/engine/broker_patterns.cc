@@ -18,6 +18,11 @@ absl::StatusOr<PatternSubscriptionPtr> Broker::MakePattern(absl::string_view nam
         absl::StrCat("from.sequence: ", start.sequence,
                      ": a pattern has topics, each with sequences of its own"));
   }
+  if (config.dead_letter.max_attempts != 0 && MatchesPattern(pattern, config.dead_letter.topic)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "dead_letter.topic: \"", config.dead_letter.topic, "\": is one that the pattern matches"));
+  }
+  if (absl::Status s = CheckDeadLetter(pattern, config); !s.ok()) return s;
   const bool named = !name.empty();
   if (named && subscription_count_.fetch_add(1) >= options_.max_subscriptions) {
     subscription_count_.fetch_sub(1, std::memory_order_relaxed);

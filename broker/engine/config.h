@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace estiba {
 
@@ -23,10 +24,17 @@ struct RetryPolicy {
   int64_t max_ms = 0;
 };
 
+// Where a message goes whose delivery has failed so often; max_attempts 0: nowhere, it comes again.
+struct DeadLetterPolicy {
+  std::string topic = {};
+  uint32_t max_attempts = 0;
+};
+
 struct SubscriptionConfig {
   int64_t ack_deadline_ms = 10'000;
   std::shared_ptr<const Filter> filter = nullptr;  // null: every message is wanted
   RetryPolicy retry = {};
+  DeadLetterPolicy dead_letter = {};
 };
 
 // Where a new subscription begins.

@@ -43,7 +43,9 @@ class Counter {
   X(expired_leases)                     \
   X(gap_messages)                       \
   X(filtered_messages)                  \
-  X(delayed_messages)
+  X(delayed_messages)                   \
+  X(dead_lettered_messages)             \
+  X(dead_letter_waiting)
 
 #define ESTIBA_COUNTER(name) Counter name;
 #define ESTIBA_FIGURE(name) uint64_t name = 0;
@@ -104,7 +106,7 @@ struct SubscriptionStats {
 
   uint64_t unconsumed() const {
     return backlog_messages + figures.outstanding_messages + figures.redeliver_messages +
-           figures.delayed_messages;
+           figures.delayed_messages + figures.dead_letter_waiting;
   }
 };
 

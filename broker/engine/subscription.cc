@@ -132,16 +132,18 @@ void Subscription::HandleTimer() {
   leases_.TakeExpired(now, [&](Lease&& lease) {
     counters_.expired_leases.Add(lease.run.count);
     const int64_t delay_ms = backoff_.After(lease.attempt);
-    Redeliver(std::move(lease), delay_ms);
+    Failed(std::move(lease), delay_ms);
   });
   Stragglers stragglers(topic_->storage(), cursor_.sequence());
   leases_.CountIn(stragglers);
   stragglers.Count(redeliveries_);
   if (retries_ != nullptr) retries_->CountIn(stragglers);
+  if (dead_ != nullptr) stragglers.Count(dead_->waiting);
   leases_.MoveWith(stragglers, now);
   // Redeliveries are on their way out, unless there is nobody to take them.
   if (consumers_.empty()) stragglers.Move(redeliveries_, [](const Redelivery&) { return true; });
   if (retries_ != nullptr) retries_->MoveWith(stragglers);
+  if (dead_ != nullptr) stragglers.Move(dead_->waiting, [](const DeadLetter&) { return true; });
 }
 
 void Subscription::HandleRetry() {
@@ -174,8 +176,9 @@ void Subscription::HandleRemove(const ConsumerPtr& consumer, bool in_order) {
   consumers_.erase(found);
   // What it was being sent is settled by Sent, which is still to come.
   leases_.TakeOf(consumer.get(), [&](Lease&& lease) {
-    const int64_t delay_ms = in_order ? 0 : backoff_.After(lease.attempt);
-    Redeliver(std::move(lease), delay_ms);
+    if (in_order) return Redeliver(std::move(lease), 0);
+    const int64_t delay_ms = backoff_.After(lease.attempt);
+    Failed(std::move(lease), delay_ms);
   });
   if (consumers_.empty()) {
     // What nobody was told before the leases just now, then those.
@@ -230,11 +233,17 @@ void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& upd
     leases_.TakeOf(consumer.get(), range.first, range.last, [&](Lease&& lease) {
       counters_.nacked_messages.Add(lease.run.count);
       const int64_t wait_ms = delay_ms == kByPolicy ? backoff_.After(lease.attempt) : delay_ms;
-      Redeliver(std::move(lease), wait_ms);
+      Failed(std::move(lease), wait_ms);
     });
   };
   for (const SequenceRange& range : update.nacks) nack(range, kByPolicy);
   for (const DelayedNack& n : update.delayed_nacks) nack(n.range, n.delay_ms);
+  for (const Termination& t : update.terminations) {
+    if (config_.dead_letter.max_attempts == 0) break;
+    const auto reason = std::make_shared<const std::string>(t.reason);
+    leases_.TakeOf(consumer.get(), t.range.first, t.range.last,
+                   [&](Lease&& lease) { Bury(std::move(lease), reason); });
+  }
   const int64_t now = around_.clock.SteadyMillis();
   for (const Extension& e : update.extensions) {
     if (e.deadline_ms == 0) {
@@ -271,6 +280,7 @@ void Subscription::Detach() {
     retries_->Carve(1, std::numeric_limits<uint64_t>::max(),
                     [&](Redelivery&& r) { redeliveries_.Insert(std::move(r)); });
   }
+  LeaveDeadLetters();
   bookkeeping_.Set(0);
   topic_->Detach(this, std::move(cursor_), std::exchange(redeliveries_, {}));
 }
@@ -278,6 +288,7 @@ void Subscription::Detach() {
 void Subscription::EndTurn() {
   if (!attached_ || ended_) return;
   if (config_.filter != nullptr) BeginScan();
+  SendDeadLetters();
   Dispatch();
   if (config_.filter != nullptr) EndScan();
   StepOn();

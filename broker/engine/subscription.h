@@ -11,6 +11,7 @@
 #include "broker/engine/backoff.h"
 #include "broker/engine/config.h"
 #include "broker/engine/consumer.h"
+#include "broker/engine/dead_letter.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/retry_queue.h"
 #include "broker/engine/stats.h"
@@ -33,11 +34,18 @@ struct DelayedNack {
   int64_t delay_ms = 0;
 };
 
+// To be delivered no more: dead letters.
+struct Termination {
+  SequenceRange range;
+  std::string reason;
+};
+
 // What a consumer sends upstream, in one piece.
 struct ConsumerUpdate {
   std::vector<SequenceRange> acks;
   std::vector<SequenceRange> nacks;  // to come again as the subscription's retry policy says
   std::vector<DelayedNack> delayed_nacks;
+  std::vector<Termination> terminations;  // only with a dead-letter topic
   std::vector<Extension> extensions;
   CreditLimits credit;  // members that are 0 change nothing
   uint64_t return_messages = 0;
@@ -136,7 +144,39 @@ class Subscription final : public Actor {
   void CarveWaiting(uint64_t first, uint64_t last, F&& f) {
     redeliveries_.Carve(first, last, f);
     if (retries_ != nullptr) retries_->Carve(first, last, f);
+    if (dead_ == nullptr) return;
+    dead_->waiting.Carve(first, last, [&](DeadLetter&& letter) {
+      f(Redelivery{std::move(letter.run), letter.attempts});
+    });
   }
+  // Takes away from the front what the topic has given up: a gap.
+  void CutGivenUp(Run* run);
+  // A delivery has failed: the message comes again, or leaves for the dead-letter topic.
+  void Failed(Lease lease, int64_t delay_ms);
+
+  // Dead letters (subscription_dead_letter.cc). They stay with this subscription until their topic
+  // has taken them.
+  struct DeadLetters {
+    DeadLetters(Actor* owner, Command* answered) : batch(owner, answered) {}
+    IntervalMap<DeadLetter> waiting;
+    DeadLetterBatch batch;
+    bool sending = false;
+    TopicPtr topic;  // while sending
+    uint32_t most = DeadLetterBatch::kMostMessages;
+    bool timer_armed = false;
+    int64_t retry_at_ms = 0;
+    int64_t wait_ms = 0;
+  };
+  bool IsDead(const Lease& lease) const;
+  void Bury(Lease lease, const std::shared_ptr<const std::string>& reason);
+  void KeepLetter(DeadLetter letter);
+  void SendDeadLetters();
+  void HandleDeadLettersAnswered();
+  void WaitForDeadLetterTopic();
+  void ArmDeadLetterTimer();
+  void HandleDeadLetterTimer();
+  // At the end: what has not left goes the way of the other redeliveries.
+  void LeaveDeadLetters();
   void ArmRetryTimer();
   uint64_t BookkeepingBytes() const;
 
@@ -180,9 +220,10 @@ class Subscription final : public Actor {
   std::unique_ptr<RetryQueue> retries_;  // null until something has to wait
   bool retry_timer_armed_ = false;
   Backoff backoff_;
-  uint32_t scan_left_ = 1;  // messages that this turn may still test
-  uint64_t wanted_at_ = 0;  // this one matches
-  std::vector<Gap> gaps_;   // not yet told to anybody, for want of consumers
+  std::unique_ptr<DeadLetters> dead_;  // null until there is one
+  uint32_t scan_left_ = 1;             // messages that this turn may still test
+  uint64_t wanted_at_ = 0;             // this one matches
+  std::vector<Gap> gaps_;              // not yet told to anybody, for want of consumers
   bool awaiting_ = false;
   bool timer_armed_ = false;
   uint64_t trimmed_to_ = 1;  // Topic::trim_to, as far as followed
@@ -192,6 +233,8 @@ class Subscription final : public Actor {
   Notice<Subscription> poke_{this, &Subscription::HandlePoke};
   Notice<Subscription> timer_due_{this, &Subscription::HandleTimer};
   Notice<Subscription> retry_due_{this, &Subscription::HandleRetry};
+  Notice<Subscription> dead_letters_answered_{this, &Subscription::HandleDeadLettersAnswered};
+  Notice<Subscription> dead_letter_due_{this, &Subscription::HandleDeadLetterTimer};
   Notice<Subscription> scan_on_{this, &Subscription::HandleScan};
 
   std::atomic<uint64_t> position_{0};

@@ -146,12 +146,22 @@ void Subscription::Redeliver(Lease lease, int64_t delay_ms) {
   Redeliver(std::move(lease.run), lease.attempt + 1, delay_ms);
 }
 
+void Subscription::Failed(Lease lease, int64_t delay_ms) {
+  static const auto* const kReasonText =
+      new std::shared_ptr<const std::string>(std::make_shared<const std::string>("max-attempts"));
+  if (IsDead(lease)) return Bury(std::move(lease), *kReasonText);
+  Redeliver(std::move(lease), delay_ms);
+}
+
+void Subscription::CutGivenUp(Run* run) {
+  if (run->empty() || run->first >= trimmed_to_) return;
+  const uint64_t given_up = std::min<uint64_t>(run->count, trimmed_to_ - run->first);
+  const Run front = run->TakeFront(static_cast<uint32_t>(given_up));
+  AddGap(front.first, front.end() - 1, topic_->trim_reason());
+}
+
 void Subscription::Redeliver(Run run, uint32_t attempt, int64_t delay_ms) {
-  if (!run.empty() && run.first < trimmed_to_) {
-    const uint64_t given_up = std::min<uint64_t>(run.count, trimmed_to_ - run.first);
-    const Run front = run.TakeFront(static_cast<uint32_t>(given_up));
-    AddGap(front.first, front.end() - 1, topic_->trim_reason());
-  }
+  CutGivenUp(&run);
   if (run.empty()) return;
   if (delay_ms <= 0) return redeliveries_.Insert({std::move(run), attempt});
   const int64_t now = around_.clock.SteadyMillis();
@@ -171,7 +181,13 @@ void Subscription::ArmRetryTimer() {
 
 uint64_t Subscription::BookkeepingBytes() const {
   const uint64_t entries = leases_.size() + redeliveries_.size();
-  return entries * kEntryBytes + (retries_ == nullptr ? 0 : retries_->bytes());
+  uint64_t bytes = entries * kEntryBytes;
+  if (retries_ != nullptr) bytes += retries_->bytes();
+  if (dead_ != nullptr) {
+    bytes += sizeof(DeadLetters) + dead_->batch.encoded_bytes() +
+             (dead_->waiting.size() + dead_->batch.letters().size()) * kEntryBytes;
+  }
+  return bytes;
 }
 
 void Subscription::AddGap(uint64_t first, uint64_t last, GapReason reason) {
@@ -182,7 +198,10 @@ void Subscription::AddGap(uint64_t first, uint64_t last, GapReason reason) {
 }
 
 void Subscription::ArmTimer() {
-  if (timer_armed_ || (leases_.empty() && redeliveries_.empty() && retries_ == nullptr)) return;
+  if (timer_armed_ || (leases_.empty() && redeliveries_.empty() && retries_ == nullptr &&
+                       (dead_ == nullptr || dead_->waiting.empty()))) {
+    return;
+  }
   timer_armed_ = true;
   int64_t look = std::min(kLookMs, config_.ack_deadline_ms);
   for (const ConsumerPtr& c : consumers_) {
@@ -198,6 +217,10 @@ uint64_t Subscription::Floor() const {
   if (!leases_.empty()) floor = std::min(floor, leases_.first());
   if (!redeliveries_.empty()) floor = std::min(floor, redeliveries_.first());
   if (retries_ != nullptr && !retries_->empty()) floor = std::min(floor, retries_->first());
+  if (dead_ != nullptr) {
+    if (!dead_->waiting.empty()) floor = std::min(floor, dead_->waiting.first());
+    for (const DeadLetter& d : dead_->batch.letters()) floor = std::min(floor, d.run.first);
+  }
   for (const ConsumerPtr& c : consumers_) {
     if (!c->in_flight_.empty()) floor = std::min(floor, c->in_flight_.first());
   }
@@ -212,6 +235,8 @@ void Subscription::UpdateFigures() {
   counters_.floor_sequence.Set(Floor());
   counters_.outstanding_messages.Set(leases_.messages() + in_flight);
   counters_.redeliver_messages.Set(redeliveries_.messages());
+  counters_.dead_letter_waiting.Set(
+      dead_ == nullptr ? 0 : dead_->waiting.messages() + dead_->batch.messages());
   counters_.delayed_messages.Set(retries_ == nullptr ? 0 : retries_->messages());
   counters_.consumers.Set(consumers_.size());
 }

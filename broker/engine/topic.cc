@@ -386,7 +386,7 @@ bool Topic::Consumable() const {
   absl::MutexLock lock(&subscriptions_mutex_);
   return std::any_of(subscriptions_.begin(), subscriptions_.end(), [](const SubscriptionPtr& s) {
     const SubscriptionStats stats = s->Stats();
-    return stats.figures.consumers > 0 && stats.unconsumed() > 0;
+    return stats.figures.consumers > 0 && stats.unconsumed() > stats.figures.dead_letter_waiting;
   });
 }
 

@@ -3,10 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "broker/base/clock.h"
 #include "broker/engine/actor.h"
@@ -39,6 +41,8 @@ class Topic final : public Actor, private BudgetWaiter {
     Timers& timers;
     std::shared_ptr<Memory> memory;
     uint64_t seed = 0;  // of what is decided by chance: jitter
+    // A topic by its name; null if there is none. Any thread.
+    std::function<boost::intrusive_ptr<Topic>(absl::string_view)> find_topic = nullptr;
   };
 
   Topic(std::string name, const TopicConfig& config, const Surroundings& surroundings);

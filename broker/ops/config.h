@@ -34,6 +34,9 @@ struct Config {
     // How long a message waits to be delivered again. max_backoff 0: not at all.
     absl::Duration min_backoff;
     absl::Duration max_backoff;
+    // Where messages go that failed so often; empty: nowhere.
+    std::string dead_letter_topic = {};
+    uint32_t max_attempts = 0;
   };
 
   // A topic that exists before the broker says ready. What the file leaves out is filled in from

@@ -18,11 +18,17 @@ namespace {
 
 constexpr absl::string_view kTopicKeys[] = {"name",          "full-policy",     "budget",
                                             "retention-age", "retention-bytes", "subscriptions"};
-constexpr absl::string_view kSubscriptionKeys[] = {"name",   "ack-deadline", "from",
-                                                   "filter", "min-backoff",  "max-backoff"};
+constexpr absl::string_view kSubscriptionKeys[] = {"name",        "ack-deadline", "from",
+                                                   "filter",      "min-backoff",  "max-backoff",
+                                                   "dead-letter", "max-attempts"};
+// What the API fills in; see DeadLetterPolicy in broker.proto.
+constexpr uint32_t kDefaultMaxAttempts = 5;
+constexpr CountRange kMaxAttemptsRange{1, 100};
 // What the API fills in where one of the two is given; see RetryPolicy in broker.proto.
 constexpr absl::Duration kDefaultMinBackoff = absl::Seconds(10);
 constexpr absl::Duration kDefaultMaxBackoff = absl::Seconds(600);
+constexpr absl::string_view kNameRule =
+    "must be 1 to 255 letters, digits and - _ . ~ + % /, the first a letter or digit";
 constexpr absl::string_view kFromNames[] = {"earliest", "latest"};
 
 bool IsName(absl::string_view name) {
@@ -119,6 +125,12 @@ class Reader {
     const auto to_time = [](absl::string_view t) { return ParseTime(t, kAckDeadlineRange); };
     const auto to_backoff = [](absl::string_view t) { return ParseTime(t, kBackoffRange); };
     const auto to_filter = [](absl::string_view t) { return ReadFilter(t); };
+    const auto to_name = [&](absl::string_view t) -> absl::StatusOr<std::string> {
+      if (!IsName(t)) return absl::InvalidArgumentError(kNameRule);
+      if (t == topic->name) return absl::InvalidArgumentError("must be another topic");
+      return std::string(t);
+    };
+    const auto to_attempts = [](absl::string_view t) { return ParseCount(t, kMaxAttemptsRange); };
     std::optional<absl::Duration> min_backoff;
     std::optional<absl::Duration> max_backoff;
     const auto to_from = [](absl::string_view t) { return ParseChoice(t, kFromNames); };
@@ -129,10 +141,20 @@ class Reader {
         Take(*map, "from", to_from,
              [&](int v) { subscription.from = static_cast<Config::StartFrom>(v); }),
         Take(*map, "filter", to_filter, [&](std::string v) { subscription.filter = std::move(v); }),
+        Take(*map, "dead-letter", to_name,
+             [&](std::string v) { subscription.dead_letter_topic = std::move(v); }),
+        Take(*map, "max-attempts", to_attempts, [&](uint32_t v) { subscription.max_attempts = v; }),
         Take(*map, "min-backoff", to_backoff, [&](absl::Duration v) { min_backoff = v; }),
         Take(*map, "max-backoff", to_backoff, [&](absl::Duration v) { max_backoff = v; }),
     });
     if (!status.ok()) return status;
+    if (subscription.dead_letter_topic.empty() && subscription.max_attempts != 0) {
+      return SettingError(map->PathTo("max-attempts"), map->OriginOf("max-attempts"),
+                          absl::StrCat(subscription.max_attempts), "needs a dead-letter topic");
+    }
+    if (!subscription.dead_letter_topic.empty() && subscription.max_attempts == 0) {
+      subscription.max_attempts = kDefaultMaxAttempts;
+    }
     if (min_backoff || max_backoff) {
       subscription.max_backoff = max_backoff.value_or(kDefaultMaxBackoff);
       subscription.min_backoff =
@@ -158,8 +180,7 @@ class Reader {
       return SettingError(map.PathTo("name"), map.OriginOf("name"), value, rule);
     };
     if (!IsName(value)) {
-      return wrong(
-          "must be 1 to 255 letters, digits and - _ . ~ + % /, the first a letter or digit");
+      return wrong(kNameRule);
     }
     if (!seen->insert(value).second) return wrong("must be unique in the file");
     *name = value;

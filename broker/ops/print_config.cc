@@ -23,6 +23,10 @@ void Emit(YAML::Emitter& out, const Config::SubscriptionDeclaration& subscriptio
     out << YAML::Key << "min-backoff" << YAML::Value << FormatTime(subscription.min_backoff);
     out << YAML::Key << "max-backoff" << YAML::Value << FormatTime(subscription.max_backoff);
   }
+  if (!subscription.dead_letter_topic.empty()) {
+    out << YAML::Key << "dead-letter" << YAML::Value << subscription.dead_letter_topic;
+    out << YAML::Key << "max-attempts" << YAML::Value << subscription.max_attempts;
+  }
   out << YAML::EndMap;
 }
 

@@ -71,6 +71,7 @@ absl::Status ReadStartFrom(absl::string_view field, const v1::StartFrom& from,
 namespace {
 
 constexpr int64_t kDefaultMinRetryMs = 10'000;
+constexpr uint32_t kDefaultAttempts = 5;
 
 absl::Status ReadRetry(absl::string_view field, const v1::RetryPolicy& in, RetryPolicy* out) {
   RetryPolicy policy{0, kMaxRetryMs};
@@ -111,8 +112,20 @@ absl::Status ReadSubscriptionConfig(absl::string_view field, const v1::Subscript
     }
     out->filter = *std::move(filter);
   }
-  if (!in.has_retry()) return absl::OkStatus();
-  return ReadRetry(absl::StrCat(field, ".retry"), in.retry(), &out->retry);
+  if (in.has_retry()) {
+    if (absl::Status s = ReadRetry(absl::StrCat(field, ".retry"), in.retry(), &out->retry);
+        !s.ok()) {
+      return s;
+    }
+  }
+  if (!in.has_dead_letter()) return absl::OkStatus();
+  const uint32_t attempts = in.dead_letter().max_attempts();
+  if (attempts > kMaxDeadLetterAttempts) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ".dead_letter.max_attempts: ", attempts,
+                                                   ": between 1 and ", kMaxDeadLetterAttempts));
+  }
+  out->dead_letter = {in.dead_letter().topic(), attempts == 0 ? kDefaultAttempts : attempts};
+  return CheckName(absl::StrCat(field, ".dead_letter.topic"), out->dead_letter.topic);
 }
 
 void WriteMillis(int64_t ms, google::protobuf::Duration* duration) {
@@ -170,6 +183,10 @@ void WriteConfig(const SubscriptionConfig& config, v1::SubscriptionConfig* out) 
     WriteMillis(config.retry.min_ms, out->mutable_retry()->mutable_min_backoff());
     WriteMillis(config.retry.max_ms, out->mutable_retry()->mutable_max_backoff());
   }
+  if (config.dead_letter.max_attempts > 0) {
+    out->mutable_dead_letter()->set_topic(config.dead_letter.topic);
+    out->mutable_dead_letter()->set_max_attempts(config.dead_letter.max_attempts);
+  }
 }
 
 // Of a subscription of either kind.
@@ -195,6 +212,8 @@ void WriteFigures(const Source& subscription, absl::string_view topic, v1::Subsc
   stats->set_gap_messages(from.figures.gap_messages);
   stats->set_filtered_messages(from.figures.filtered_messages);
   stats->set_delayed_messages(from.figures.delayed_messages);
+  stats->set_dead_lettered_messages(from.figures.dead_lettered_messages);
+  stats->set_dead_letter_waiting(from.figures.dead_letter_waiting);
 }
 
 }  // namespace

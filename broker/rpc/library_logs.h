@@ -12,8 +12,8 @@ struct LibraryLog {
   int line;
 };
 
-// From now on `report` gets it instead, from any thread. Errors and worse only. For the process as a
-// whole, once, before the first server.
+// From now on `report` gets it instead, from any thread. Errors and worse only. For the process as
+// a whole, once, before the first server.
 void CaptureLibraryLogs(void (*report)(const LibraryLog& log));
 
 }  // namespace estiba

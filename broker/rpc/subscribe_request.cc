@@ -105,23 +105,10 @@ absl::Status ReadStart(const v1::Start& in, SubscribeStart* out) {
   return ReadCredit("start.credit", in.credit(), &out->options.credit);
 }
 
-// Acks, nacks and extensions: of a SubscribeRequest, or of one topic in it.
-template <typename Settles>
-absl::Status ReadSettles(const Settles& in, AckMode mode, ConsumerUpdate* out) {
-  const bool settles = in.ack_size() + in.ack_sequences_size() + in.nack_size() +
-                           in.nack_sequences_size() + in.extend_size() >
-                       0;
-  if (settles && mode == AckMode::kAuto) {
-    return Invalid("ack", "acks, nacks and extensions need ACK_MODE_EXPLICIT");
-  }
-  if (absl::Status s = AddRanges("ack", in.ack(), in.ack_sequences(), &out->acks); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = AddRanges("nack", in.nack(), in.nack_sequences(), &out->nacks); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = CheckCount("extend", in.extend()); !s.ok()) return s;
-  for (const v1::Extension& e : in.extend()) {
+template <typename List>
+absl::Status ReadExtensions(const List& extensions, ConsumerUpdate* out) {
+  if (absl::Status s = CheckCount("extend", extensions); !s.ok()) return s;
+  for (const v1::Extension& e : extensions) {
     if (absl::Status s = CheckRange("extend.range", e.range()); !s.ok()) return s;
     Extension extension{{e.range().first(), e.range().last()}, 0};
     if (absl::Status s = ReadMillis("extend.deadline", e.deadline(), 0, kMaxAckDeadlineMs,
@@ -134,12 +121,10 @@ absl::Status ReadSettles(const Settles& in, AckMode mode, ConsumerUpdate* out) {
   return absl::OkStatus();
 }
 
-absl::Status ReadNacksLater(const v1::SubscribeRequest& in, AckMode mode, ConsumerUpdate* out) {
-  if (in.nack_later_size() > 0 && mode == AckMode::kAuto) {
-    return Invalid("nack_later", "nacks need ACK_MODE_EXPLICIT");
-  }
-  if (absl::Status s = CheckCount("nack_later", in.nack_later()); !s.ok()) return s;
-  for (const v1::NackLater& n : in.nack_later()) {
+template <typename List>
+absl::Status ReadNacksLater(const List& nacks, ConsumerUpdate* out) {
+  if (absl::Status s = CheckCount("nack_later", nacks); !s.ok()) return s;
+  for (const v1::NackLater& n : nacks) {
     if (absl::Status s = CheckRange("nack_later.range", n.range()); !s.ok()) return s;
     DelayedNack nack{{n.range().first(), n.range().last()}, 0};
     if (absl::Status s = ReadMillis("nack_later.delay", n.delay(), 0, kMaxRetryMs, &nack.delay_ms);
@@ -151,10 +136,45 @@ absl::Status ReadNacksLater(const v1::SubscribeRequest& in, AckMode mode, Consum
   return absl::OkStatus();
 }
 
+template <typename List>
+absl::Status ReadTerminations(const List& terminations, ConsumerUpdate* out) {
+  if (absl::Status s = CheckCount("terminate", terminations); !s.ok()) return s;
+  for (const v1::Termination& t : terminations) {
+    if (absl::Status s = CheckRange("terminate.range", t.range()); !s.ok()) return s;
+    if (t.reason().size() > kMaxReasonBytes) {
+      return Invalid("terminate.reason",
+                     absl::StrCat(t.reason().size(), " bytes: at most ", kMaxReasonBytes));
+    }
+    out->terminations.push_back(
+        {{t.range().first(), t.range().last()}, t.reason().empty() ? "terminated" : t.reason()});
+  }
+  return absl::OkStatus();
+}
+
+// Acks, nacks, terminations and extensions: of a SubscribeRequest, or of one topic in it.
+template <typename Settles>
+absl::Status ReadSettles(const Settles& in, AckMode mode, ConsumerUpdate* out) {
+  const bool settles = in.ack_size() + in.ack_sequences_size() + in.nack_size() +
+                           in.nack_sequences_size() + in.nack_later_size() + in.terminate_size() +
+                           in.extend_size() >
+                       0;
+  if (settles && mode == AckMode::kAuto) {
+    return Invalid("ack", "acks, nacks, terminations and extensions need ACK_MODE_EXPLICIT");
+  }
+  if (absl::Status s = AddRanges("ack", in.ack(), in.ack_sequences(), &out->acks); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = AddRanges("nack", in.nack(), in.nack_sequences(), &out->nacks); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = ReadNacksLater(in.nack_later(), out); !s.ok()) return s;
+  if (absl::Status s = ReadTerminations(in.terminate(), out); !s.ok()) return s;
+  return ReadExtensions(in.extend(), out);
+}
+
 absl::Status ReadUpdate(const v1::SubscribeRequest& in, AckMode mode, SubscribeRequestView* view) {
   ConsumerUpdate* const out = &view->update;
   if (absl::Status s = ReadSettles(in, mode, out); !s.ok()) return s;
-  if (absl::Status s = ReadNacksLater(in, mode, out); !s.ok()) return s;
   if (absl::Status s = CheckCount("topic_updates", in.topic_updates()); !s.ok()) return s;
   for (const v1::TopicUpdate& update : in.topic_updates()) {
     view->topic_updates.emplace_back(update.topic(), ConsumerUpdate());

@@ -10,6 +10,15 @@
 #include "broker/rpc/subscribe_request.h"
 
 namespace estiba {
+namespace {
+
+absl::Status CheckTerminations(const ConsumerUpdate& update, const SubscriptionConfig& config) {
+  if (update.terminations.empty() || config.dead_letter.max_attempts != 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "terminate: the subscription has no dead-letter topic for such messages");
+}
+
+}  // namespace
 
 class SubscribeStream::Sink {
  public:
@@ -51,6 +60,9 @@ class SubscribeStream::TopicSink final : public Sink, public Consumer {
     if (!request.topic_updates.empty()) {
       return absl::InvalidArgumentError("topic_updates: only for a subscription over a pattern");
     }
+    if (absl::Status s = CheckTerminations(request.update, subscription_->config()); !s.ok()) {
+      return s;
+    }
     subscription_->Update(this, std::move(request.update));
     return absl::OkStatus();
   }
@@ -90,9 +102,12 @@ class SubscribeStream::PatternSink final : public Sink, public PatternConsumer {
   absl::Status Update(SubscribeRequestView request) override {
     const ConsumerUpdate& update = request.update;
     if (!update.acks.empty() || !update.nacks.empty() || !update.delayed_nacks.empty() ||
-        !update.extensions.empty()) {
+        !update.terminations.empty() || !update.extensions.empty()) {
       return absl::InvalidArgumentError(
           "ack: messages of a pattern belong to a topic each: use topic_updates");
+    }
+    for (const auto& [topic, settled] : request.topic_updates) {
+      if (absl::Status s = CheckTerminations(settled, subscription_->config()); !s.ok()) return s;
     }
     subscription_->Update(this, std::move(request.topic_updates), update);
     return absl::OkStatus();

@@ -30,6 +30,15 @@ std::string RetryText(const RetryPolicy& retry) {
   return absl::StrCat(HumanDuration(retry.min_backoff), " to ", HumanDuration(retry.max_backoff));
 }
 
+std::string DeadLetterText(const SubscriptionInfo& subscription) {
+  const DeadLetterPolicy& policy = subscription.config.dead_letter;
+  if (policy.topic.empty()) return "none";
+  return absl::StrCat("to ", policy.topic, " after ", policy.max_attempts,
+                      " attempts: ", HumanCount(subscription.stats.dead_lettered_messages),
+                      " messages, ", HumanCount(subscription.stats.dead_letter_waiting),
+                      " waiting to go there");
+}
+
 uint64_t LostMessages(const TopicStats& stats) {
   return stats.rejected_messages + stats.dropped_messages + stats.expired_messages;
 }
@@ -128,6 +137,7 @@ std::string SubscriptionDetail(const SubscriptionInfo& subscription, bool color)
        {"ack deadline", HumanDuration(subscription.config.ack_deadline)},
        {"filter", subscription.config.filter.empty() ? "none" : subscription.config.filter},
        {"back-off", RetryText(subscription.config.retry)},
+       {"dead letters", DeadLetterText(subscription)},
        {"consumers", HumanCount(stats.consumers)},
        {"backlog", absl::StrCat(HumanCount(stats.backlog_messages), " messages")},
        {"outstanding", absl::StrCat(HumanCount(stats.outstanding_messages), " messages")},

@@ -40,7 +40,9 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
            {{"ack_deadline", absl::ToDoubleSeconds(subscription.config.ack_deadline)},
             {"filter", subscription.config.filter},
             {"min_backoff", absl::ToDoubleSeconds(subscription.config.retry.min_backoff)},
-            {"max_backoff", absl::ToDoubleSeconds(subscription.config.retry.max_backoff)}}},
+            {"max_backoff", absl::ToDoubleSeconds(subscription.config.retry.max_backoff)},
+            {"dead_letter", subscription.config.dead_letter.topic},
+            {"max_attempts", subscription.config.dead_letter.max_attempts}}},
           {"create_time", IsoTime(subscription.create_time)},
           {"stats",
            {{"next_sequence", stats.next_sequence},
@@ -56,7 +58,9 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
             {"expired_leases", stats.expired_leases},
             {"gap_messages", stats.gap_messages},
             {"filtered_messages", stats.filtered_messages},
-            {"delayed_messages", stats.delayed_messages}}}};
+            {"delayed_messages", stats.delayed_messages},
+            {"dead_lettered_messages", stats.dead_lettered_messages},
+            {"dead_letter_waiting", stats.dead_letter_waiting}}}};
 }
 
 ordered_json ToJson(const ConnectionInfo& connection) {

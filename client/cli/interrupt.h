@@ -15,7 +15,8 @@
 namespace estiba::cli {
 
 // Owner: a command, at most one at a time. Must be made before any other thread is started (threads
-// inherit that these signals are blocked), so before the estiba::Client, and go away on the same thread.
+// inherit that these signals are blocked), so before the estiba::Client, and go away on the same
+// thread.
 //
 // The first SIGINT or SIGTERM sets `interrupted` and runs the handler; the second ends the process
 // at once with exit code 130.

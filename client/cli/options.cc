@@ -76,6 +76,15 @@ void AddSubscriptionPolicies(CLI::App& app, SubscriptionConfig& target) {
               "What was not acked waits at least this long to be delivered again: 0-10m");
   AddDuration(app, "--max-backoff", target.retry.max_backoff,
               "... and at most this long, after many attempts: 0-10m");
+  CLI::Option* dead_letter =
+      app.add_option("--dead-letter", target.dead_letter.topic,
+                     "What fails too often leaves for this topic, with the reason in attributes")
+          ->type_name("TOPIC");
+  app.add_option("--max-attempts", target.dead_letter.max_attempts,
+                 "... after so many attempts: 1-100 (default 5)")
+      ->check(CLI::Range(1, 100))
+      ->type_name("N")
+      ->needs(dead_letter);
 }
 
 CLI::Option* AddStartFrom(CLI::App& app, const std::string& name, StartFrom& target,

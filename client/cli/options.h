@@ -41,7 +41,7 @@ template <typename Target>
 CLI::Option* AddChoice(CLI::App& app, const std::string& name, Target& target,
                        const Choices<Target>& choices, const std::string& help);
 // What a subscription is made with, besides its ack deadline: --filter, --min-backoff,
-// --max-backoff.
+// --max-backoff, --dead-letter, --max-attempts.
 void AddSubscriptionPolicies(CLI::App& app, SubscriptionConfig& target);
 CLI::Option* AddStartFrom(CLI::App& app, const std::string& name, StartFrom& target,
                           const std::string& help);

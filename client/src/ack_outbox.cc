@@ -14,9 +14,13 @@ constexpr uint32_t kAck = 2;
 constexpr uint32_t kNack = 4;
 constexpr uint32_t kReplies = 20;
 
+void SetRange(const SequenceRange& range, v1::SequenceRange& to) {
+  to.set_first(range.first);
+  to.set_last(range.last);
+}
+
 void SetExtension(const SequenceRange& range, absl::Duration deadline, v1::Extension& to) {
-  to.mutable_range()->set_first(range.first);
-  to.mutable_range()->set_last(range.last);
+  SetRange(range, *to.mutable_range());
   ToProto(deadline, *to.mutable_deadline());
 }
 
@@ -69,6 +73,31 @@ void AckOutbox::MoveReplies(std::string& out) {
   }
 }
 
+template <typename To>
+void AckOutbox::MoveRare(Settlements& from, To& to) {
+  for (size_t i = std::min(from.extensions_.size(), kMaxEntries); i > 0; --i) {
+    SetExtension(from.extensions_.front().range, from.extensions_.front().time, *to.add_extend());
+    from.extensions_.pop_front();
+  }
+  for (size_t i = std::min(from.nacks_later_.size(), kMaxEntries); i > 0; --i) {
+    const Timed& nack = from.nacks_later_.front();
+    v1::NackLater& later = *to.add_nack_later();
+    SetRange(nack.range, *later.mutable_range());
+    ToProto(nack.time, *later.mutable_delay());
+    from.nacks_later_.pop_front();
+  }
+  size_t bytes = 0;
+  for (size_t i = std::min(from.terminations_.size(), kMaxEntries); i > 0 && bytes < kSoftBytes;
+       --i) {
+    Termination& termination = from.terminations_.front();
+    bytes += termination.reason.size();
+    v1::Termination& terminate = *to.add_terminate();
+    SetRange({termination.sequence, termination.sequence}, *terminate.mutable_range());
+    terminate.set_reason(std::move(termination.reason));
+    from.terminations_.pop_front();
+  }
+}
+
 uint64_t AckOutbox::MoveTopics(std::string& out) {
   uint64_t acked = 0;
   for (size_t count = 0; count < kMaxEntries && !topics_.empty(); ++count) {
@@ -78,11 +107,7 @@ uint64_t AckOutbox::MoveTopics(std::string& out) {
     v1::SubscribeRequest request;
     v1::TopicUpdate& update = *request.add_topic_updates();
     update.set_topic(it->first);
-    for (size_t i = std::min(topic.extensions_.size(), kMaxEntries); i > 0; --i) {
-      SetExtension(topic.extensions_.front().range, topic.extensions_.front().time,
-                   *update.add_extend());
-      topic.extensions_.pop_front();
-    }
+    MoveRare(topic, update);
     // Acks and nacks have the numbers they have in a SubscribeRequest, and the field is the last.
     std::string settled;
     acked += Move(topic.acks_, kAck, settled);
@@ -100,26 +125,13 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
   Move(nacks_, kNack, request);
   acked_messages += MoveTopics(request);
   MoveReplies(request);
-  if (!stop_ && nacks_later_.empty() && extensions_.empty() && !credit_ && return_messages_ == 0 &&
-      return_bytes_ == 0) {
+  if (!stop_ && !has_rare() && !credit_ && return_messages_ == 0 && return_bytes_ == 0) {
     return request;
   }
 
-  // The rest is rare enough for a message object; encodings of the same message may be
-  // concatenated.
+  // Encodings of the same message may be concatenated.
   v1::SubscribeRequest rest;
-  for (size_t i = std::min(extensions_.size(), kMaxEntries); i > 0; --i) {
-    SetExtension(extensions_.front().range, extensions_.front().time, *rest.add_extend());
-    extensions_.pop_front();
-  }
-  for (size_t i = std::min(nacks_later_.size(), kMaxEntries); i > 0; --i) {
-    const Timed& from = nacks_later_.front();
-    v1::NackLater& to = *rest.add_nack_later();
-    to.mutable_range()->set_first(from.range.first);
-    to.mutable_range()->set_last(from.range.last);
-    ToProto(from.time, *to.mutable_delay());
-    nacks_later_.pop_front();
-  }
+  MoveRare(*this, rest);
   if (credit_) {
     rest.mutable_credit()->set_max_messages(credit_->max_messages);
     rest.mutable_credit()->set_max_bytes(credit_->max_bytes);
@@ -132,8 +144,8 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
     return_messages_ -= messages;
     return_bytes_ = 0;
   }
-  if (stop_ && Settlements::empty() && topics_.empty() &&
-      replies_.empty() && return_messages_ == 0) {
+  if (stop_ && Settlements::empty() && topics_.empty() && replies_.empty() &&
+      return_messages_ == 0) {
     rest.set_stop(true);
     stop_ = false;
   }
@@ -146,6 +158,7 @@ void AckOutbox::OnStreamEnd(bool keep_acks, bool keep_replies) {
     acks_.clear();
     nacks_.clear();
     nacks_later_.clear();
+    terminations_.clear();
     topics_.clear();
   }
   for (auto& [number, topic] : topics_) topic.extensions_.clear();

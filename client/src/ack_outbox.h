@@ -19,7 +19,7 @@
 
 namespace estiba::internal {
 
-// Acks, nacks and extensions: of a topic, or of one of a pattern's.
+// Acks, nacks, terminations and extensions: of a topic, or of one of a pattern's.
 class Settlements {
  public:
   // Empty ranges (first of 0 or above last) are passed over.
@@ -28,12 +28,13 @@ class Settlements {
   void NackLater(SequenceRange range, absl::Duration delay) {
     AddTimed(nacks_later_, range, delay);
   }
+  void Terminate(uint64_t sequence, std::string reason) {
+    if (sequence != 0) terminations_.push_back({sequence, std::move(reason)});
+  }
   void Extend(SequenceRange range, absl::Duration deadline) {
     AddTimed(extensions_, range, deadline);
   }
-  bool empty() const {
-    return acks_.empty() && nacks_.empty() && nacks_later_.empty() && extensions_.empty();
-  }
+  bool empty() const { return acks_.empty() && nacks_.empty() && !has_rare(); }
 
  private:
   friend class AckOutbox;
@@ -41,14 +42,22 @@ class Settlements {
     SequenceRange range;
     absl::Duration time;
   };
+  struct Termination {
+    uint64_t sequence;
+    std::string reason;
+  };
   using Ranges = std::deque<SequenceRange>;
 
+  bool has_rare() const {
+    return !nacks_later_.empty() || !terminations_.empty() || !extensions_.empty();
+  }
   static void Add(Ranges& ranges, SequenceRange range);
   static void AddTimed(std::deque<Timed>& list, SequenceRange range, absl::Duration time);
 
   Ranges acks_;
   Ranges nacks_;
   std::deque<Timed> nacks_later_;
+  std::deque<Termination> terminations_;
   std::deque<Timed> extensions_;
 };
 
@@ -89,6 +98,10 @@ class AckOutbox : public Settlements {
   void OnStreamEnd(bool keep_acks, bool keep_replies = false);
 
  private:
+  // The rest of `from`, which is rare enough for a message object, as far as the broker takes it in
+  // one request. To: SubscribeRequest, TopicUpdate.
+  template <typename To>
+  static void MoveRare(Settlements& from, To& to);
   void MoveReplies(std::string& out);
   // Moves up to kMaxEntries to `out` as field `field`; returns how many messages.
   static uint64_t Move(Ranges& ranges, uint32_t field, std::string& out);

@@ -24,6 +24,10 @@ void ToProto(const SubscriptionConfig& config, v1::SubscriptionConfig& out) {
   if (config.retry.max_backoff != absl::ZeroDuration()) {
     ToProto(config.retry.max_backoff, *out.mutable_retry()->mutable_max_backoff());
   }
+  if (!config.dead_letter.topic.empty() || config.dead_letter.max_attempts != 0) {
+    out.mutable_dead_letter()->set_topic(config.dead_letter.topic);
+    out.mutable_dead_letter()->set_max_attempts(config.dead_letter.max_attempts);
+  }
 }
 
 void ToProto(const StartFrom& from, v1::StartFrom& out) {
@@ -88,6 +92,7 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.config.filter = config.filter();
   info.config.retry.min_backoff = FromProto(config.retry().min_backoff());
   info.config.retry.max_backoff = FromProto(config.retry().max_backoff());
+  info.config.dead_letter = {config.dead_letter().topic(), config.dead_letter().max_attempts()};
   info.create_time = FromProto(subscription.create_time());
   const v1::SubscriptionStats& stats = subscription.stats();
   info.stats.next_sequence = stats.next_sequence();
@@ -104,6 +109,8 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.stats.gap_messages = stats.gap_messages();
   info.stats.filtered_messages = stats.filtered_messages();
   info.stats.delayed_messages = stats.delayed_messages();
+  info.stats.dead_lettered_messages = stats.dead_lettered_messages();
+  info.stats.dead_letter_waiting = stats.dead_letter_waiting();
   return info;
 }
 

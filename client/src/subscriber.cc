@@ -81,6 +81,10 @@ void Subscriber::NackRange(uint64_t first, uint64_t last, absl::Duration delay) 
   if (!impl_->explicit_acks()) return;
   impl_->Say([=](AckOutbox& outbox) { outbox.NackLater({first, last}, delay); });
 }
+void Subscriber::Terminate(uint64_t sequence, std::string reason) {
+  if (!impl_->explicit_acks()) return;
+  impl_->Say([&](AckOutbox& outbox) { outbox.Terminate(sequence, std::move(reason)); });
+}
 void Subscriber::Extend(uint64_t first, uint64_t last, absl::Duration deadline) {
   if (!impl_->explicit_acks()) return;
   impl_->Say([=](AckOutbox& outbox) { outbox.Extend({first, last}, deadline); });
@@ -98,6 +102,17 @@ void Subscriber::Nack(const MessageView& message) {
   if (!impl_->explicit_acks()) return;
   const SequenceRange range{message.sequence(), message.sequence()};
   impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).Nack(range); });
+}
+void Subscriber::Nack(const MessageView& message, absl::Duration delay) {
+  if (!impl_->explicit_acks()) return;
+  const SequenceRange range{message.sequence(), message.sequence()};
+  impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).NackLater(range, delay); });
+}
+void Subscriber::Terminate(const MessageView& message, std::string reason) {
+  if (!impl_->explicit_acks()) return;
+  impl_->Say([&](AckOutbox& outbox) {
+    outbox.Of(NumberOf(message)).Terminate(message.sequence(), std::move(reason));
+  });
 }
 void Subscriber::Extend(const MessageView& message, absl::Duration deadline) {
   if (!impl_->explicit_acks()) return;

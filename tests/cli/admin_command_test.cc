@@ -75,8 +75,11 @@ TEST_CASE("a subscription has the filter and the back-off it was made with") {
                       "{\"data\":\"c\",\"attributes\":{\"kind\":\"new\"}}\n")
               .status.code == 0);
   const std::string filter = "attributes.kind = \"new\"";
-  const json made = shell.Json({"subscription", "create", "s", "t", "--filter", filter,
-                                "--min-backoff", "2s", "--max-backoff", "1m"});
+  const json made =
+      shell.Json({"subscription", "create", "s", "t", "--filter", filter, "--min-backoff", "2s",
+                  "--max-backoff", "1m", "--dead-letter", "dead", "--max-attempts", "3"});
+  CHECK(made["config"]["dead_letter"] == "dead");
+  CHECK(made["config"]["max_attempts"] == 3);
   CHECK(made["config"]["filter"] == filter);
   CHECK(made["config"]["min_backoff"] == 2);
   CHECK(made["config"]["max_backoff"] == 60);

@@ -67,6 +67,32 @@ TEST_CASE("Nacks with a delay travel each with theirs, and before the wish to st
   REQUIRE(outbox.empty());
 }
 
+TEST_CASE("Terminations travel with their reasons, a megabyte of them at a time") {
+  AckOutbox outbox;
+  outbox.Terminate(7, "bad");
+  outbox.Terminate(0, "none");
+  const v1::SubscribeRequest request = Take(outbox);
+  REQUIRE(request.terminate_size() == 1);
+  REQUIRE(request.terminate(0).range().first() == 7);
+  REQUIRE(request.terminate(0).range().last() == 7);
+  REQUIRE(request.terminate(0).reason() == "bad");
+  REQUIRE(outbox.empty());
+
+  for (uint64_t i = 1; i <= 3000; ++i) outbox.Terminate(i, std::string(1024, 'x'));
+  outbox.Stop();
+  int seen = 0;
+  bool stopped = false;
+  for (int requests = 0; !outbox.empty(); ++requests) {
+    REQUIRE(requests < 4);
+    const v1::SubscribeRequest part = Take(outbox);
+    REQUIRE(part.ByteSizeLong() < 2u << 20);
+    seen += part.terminate_size();
+    stopped = part.stop();
+  }
+  REQUIRE(seen == 3000);
+  REQUIRE(stopped);
+}
+
 TEST_CASE("Sequences with the most digits survive") {
   AckOutbox outbox;
   outbox.Ack({0xfffffffffffffff0, 0xffffffffffffffff});
@@ -159,6 +185,8 @@ TEST_CASE("What belongs to the topics of a pattern goes out by topic") {
   outbox.Of(7).Ack({3, 3});
   outbox.Of(9).Nack({5, 5});
   outbox.Of(9).Extend({6, 6}, absl::Seconds(2));
+  outbox.Of(9).NackLater({7, 7}, absl::Seconds(3));
+  outbox.Of(9).Terminate(8, "no such order");
   uint64_t acked = 0;
   const v1::SubscribeRequest request = Take(outbox, acked);
   CHECK(outbox.empty());
@@ -171,6 +199,9 @@ TEST_CASE("What belongs to the topics of a pattern goes out by topic") {
   CHECK(request.topic_updates(1).topic() == 9);
   CHECK(request.topic_updates(1).nack(0).first() == 5);
   CHECK(request.topic_updates(1).extend(0).deadline().seconds() == 2);
+  CHECK(request.topic_updates(1).nack_later(0).delay().seconds() == 3);
+  CHECK(request.topic_updates(1).terminate(0).range().last() == 8);
+  CHECK(request.topic_updates(1).terminate(0).reason() == "no such order");
 }
 
 TEST_CASE("Replies go out in order, a few in a request where they are large") {

@@ -69,6 +69,32 @@ TEST_CASE("Acks and nacks of a pattern's messages find their topic") {
   CHECK(f.admin.GetSubscription("all")->topic == "t.>");
 }
 
+TEST_CASE("A pattern's messages can wait, or leave for the dead-letter topic") {
+  BrokerFixture f;
+  for (const char* topic : {"t.a", "t.b"}) REQUIRE(f.PublishNumbers(topic, 1).ok());
+  SubscriberOptions options{.topic = "t.>", .subscription = "all", .ack_mode = AckMode::kExplicit};
+  options.config.dead_letter = {"dead", 5};
+  Subscriber subscriber(f.client, options);
+  for (int i = 0; i < 2; ++i) {
+    const auto message = subscriber.Next(Soon());
+    REQUIRE(message.ok());
+    if (message->topic() == "t.a") {
+      subscriber.Nack(*message, absl::Milliseconds(10));
+    } else {
+      subscriber.Terminate(*message, "no such order");
+    }
+  }
+  const auto again = subscriber.Next(Soon());
+  REQUIRE(again.ok());
+  CHECK(again->topic() == "t.a");
+  CHECK(again->delivery_attempt() == 2);
+  Subscriber dead(f.client, {.topic = "dead"});
+  const auto letter = dead.Next(Soon());
+  REQUIRE(letter.ok());
+  CHECK(letter->attributes().Find("estiba-reason") == "no such order");
+  CHECK(letter->attributes().Find("estiba-source-topic") == "t.b");
+}
+
 TEST_CASE("A subscriber that names only the subscription gets a pattern, too, by callback") {
   BrokerFixture f;
   REQUIRE(f.admin.CreateSubscription("all", "t.>", {}, StartFrom::Earliest()).ok());

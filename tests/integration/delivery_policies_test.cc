@@ -139,6 +139,100 @@ TEST_CASE("A nack may say how long to wait, and an ack still reaches what waits"
   }));
 }
 
+v1::Start WithDeadLetters(const std::string& topic, const std::string& name,
+                          uint32_t max_attempts) {
+  v1::Start start = StartOf(topic, name);
+  start.mutable_config()->mutable_dead_letter()->set_topic("dead");
+  start.mutable_config()->mutable_dead_letter()->set_max_attempts(max_attempts);
+  return start;
+}
+
+// The attributes of the next message of a stream, and its key.
+v1::Message NextMessage(BrokerUnderTest& broker, const std::string& topic) {
+  RawStream<v1::SubscribeRequest, v1::SubscribeResponse> stream(broker.client,
+                                                                "/estiba.v1.Broker/Subscribe");
+  v1::SubscribeRequest request;
+  *request.mutable_start() = StartOf(topic, "", v1::ACK_MODE_AUTO);
+  REQUIRE(stream.Write(request));
+  v1::SubscribeResponse response;
+  while (response.messages_size() == 0) REQUIRE(stream.Read(&response));
+  return response.messages(0);
+}
+
+TEST_CASE("A message that fails too often leaves for the dead-letter topic, as it was") {
+  BrokerUnderTest broker;
+  v1::PublishOnceRequest publish;
+  publish.set_topic("t");
+  publish.add_messages()->set_data("poison");
+  (*publish.mutable_messages(0)->mutable_attributes())["kind"] = "new";
+  publish.mutable_messages(0)->set_ordering_key("anna");
+  v1::PublishOnceResponse published;
+  REQUIRE(broker.client.Call(kPublishOnce, publish, &published).ok());
+  SubscribeStream consumer(broker.client, WithDeadLetters("t", "s", 2));
+  REQUIRE(consumer.Take(1).size() == 1);
+  REQUIRE(consumer.Nack(1, 1));
+  REQUIRE(consumer.Take(1).size() == 1);
+  REQUIRE(consumer.Nack(1, 1));
+  const v1::Message letter = NextMessage(broker, "dead");
+  CHECK(letter.data() == "poison");
+  CHECK(letter.ordering_key() == "anna");
+  CHECK(letter.attributes_size() == 6);
+  CHECK(letter.attributes().at("kind") == "new");
+  CHECK(letter.attributes().at("estiba-source-topic") == "t");
+  CHECK(letter.attributes().at("estiba-source-subscription") == "s");
+  CHECK(letter.attributes().at("estiba-source-sequence") == "1");
+  CHECK(letter.attributes().at("estiba-attempts") == "2");
+  CHECK(letter.attributes().at("estiba-reason") == "max-attempts");
+  const v1::Subscription shown = broker.GetSubscription("s");
+  CHECK(shown.config().dead_letter().topic() == "dead");
+  CHECK(shown.config().dead_letter().max_attempts() == 2);
+  CHECK(shown.stats().dead_lettered_messages() == 1);
+  CHECK(shown.stats().outstanding_messages() == 0);
+}
+
+TEST_CASE("A terminated message leaves at once; without a dead-letter topic that is refused") {
+  BrokerUnderTest broker;
+  REQUIRE(broker.PublishNumbers("t", 2));
+  v1::SubscribeRequest terminate;
+  v1::Termination& termination = *terminate.add_terminate();
+  termination.mutable_range()->set_first(2);
+  termination.mutable_range()->set_last(2);
+  termination.set_reason("not a number");
+
+  SubscribeStream with(broker.client, WithDeadLetters("t", "with", 0));
+  REQUIRE(with.Take(2).size() == 2);
+  REQUIRE(with.Write(terminate));
+  const v1::Message letter = NextMessage(broker, "dead");
+  CHECK(letter.data() == "1");
+  CHECK(letter.attributes().at("estiba-reason") == "not a number");
+  CHECK(broker.GetSubscription("with").config().dead_letter().max_attempts() == 5);
+  CHECK(broker.GetSubscription("with").stats().outstanding_messages() == 1);
+
+  SubscribeStream without(broker.client, StartOf("t", "without"));
+  REQUIRE(without.Take(2).size() == 2);
+  REQUIRE(without.Write(terminate));
+  CHECK(without.Take(1).empty());
+  CHECK(without.Finish().error_code() == grpc::FAILED_PRECONDITION);
+}
+
+TEST_CASE("A dead-letter policy outside its limits is refused by name") {
+  BrokerUnderTest broker;
+  REQUIRE(broker.PublishNumbers("t", 1));
+  const auto refused = [&](const std::string& topic, uint32_t attempts) {
+    v1::Start start = StartOf("t", "s");
+    start.mutable_config()->mutable_dead_letter()->set_topic(topic);
+    start.mutable_config()->mutable_dead_letter()->set_max_attempts(attempts);
+    SubscribeStream consumer(broker.client, start);
+    CHECK(consumer.Take(1).empty());
+    const grpc::Status status = consumer.Finish();
+    CHECK(status.error_code() == grpc::INVALID_ARGUMENT);
+    return status.error_message();
+  };
+  CHECK(refused("dead", 101).find("start.config.dead_letter.max_attempts: 101") == 0);
+  CHECK(refused("", 5).find("start.config.dead_letter.topic") == 0);
+  CHECK(refused("t", 5).find("dead_letter.topic: \"t\"") == 0);
+}
+
 TEST_CASE("Times of a policy outside their range are refused by name") {
   BrokerUnderTest broker;
   REQUIRE(broker.PublishNumbers("t", 1));

@@ -25,6 +25,7 @@ topics:
         from: latest
         filter: attributes.kind = "new"
         max-backoff: 5s
+        dead-letter: dead
       - name: audit
   - {name: a/b.c~d+e%f_g-1}
 )");
@@ -44,6 +45,8 @@ topics:
   CHECK(topics[0].subscriptions[0].filter == "attributes.kind = \"new\"");
   CHECK(topics[0].subscriptions[0].min_backoff == absl::Seconds(5));
   CHECK(topics[0].subscriptions[0].max_backoff == absl::Seconds(5));
+  CHECK(topics[0].subscriptions[0].dead_letter_topic == "dead");
+  CHECK(topics[0].subscriptions[0].max_attempts == 5);
   CHECK(topics[0].subscriptions[1].name == "audit");
   CHECK(topics[0].subscriptions[1].filter.empty());
   CHECK(topics[0].subscriptions[1].max_backoff == absl::ZeroDuration());
@@ -113,6 +116,10 @@ TEST_CASE("A wrong declaration is refused with its place, line, value and rule")
       {"topics: [{name: a, subscriptions: [{name: s, max-backoff: 11m}]}]", "'11m' must be"},
       {"topics: [{name: a, subscriptions: [{name: s, min-backoff: 2s, max-backoff: 1s}]}]",
        "'2s' must not exceed max-backoff"},
+      {"topics: [{name: a, subscriptions: [{name: s, dead-letter: a}]}]",
+       "'a' must be another topic"},
+      {"topics: [{name: a, subscriptions: [{name: s, max-attempts: 3}]}]",
+       "'3' needs a dead-letter topic"},
       {"topics: [{name: a, subscriptions: [{name: s, form: latest}]}]",
        "unknown key 'topics[0].subscriptions[0].form'; the nearest is 'from'"},
       {"topics: [{name: a, subscriptions: [{name: s}]}, {name: b, subscriptions: [{name: s}]}]",

@@ -140,7 +140,8 @@ TEST_CASE("The first request may carry acks as well, in the mode it asks for") {
   REQUIRE(result.ok());
   REQUIRE(result->update.acks.size() == 1);
   request.mutable_start()->set_ack_mode(v1::ACK_MODE_AUTO);
-  CheckRefused(First(request), "ack: acks, nacks and extensions need ACK_MODE_EXPLICIT");
+  CheckRefused(First(request),
+               "ack: acks, nacks, terminations and extensions need ACK_MODE_EXPLICIT");
 }
 
 TEST_CASE("Acks and nacks come as ranges and lists, and neighbours in a list become one range") {
@@ -249,7 +250,7 @@ TEST_CASE("With automatic acks only credit may be sent, and is returned") {
     v1::SubscribeRequest settles;
     change(settles);
     CheckRefused(Later(settles, AckMode::kAuto),
-                 "ack: acks, nacks and extensions need ACK_MODE_EXPLICIT");
+                 "ack: acks, nacks, terminations and extensions need ACK_MODE_EXPLICIT");
   }
 }
 

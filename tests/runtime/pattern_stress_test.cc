@@ -46,9 +46,9 @@ class EagerStream final : public PatternConsumer {
   }
   void SendGap(uint32_t, const Gap&) override { subscription_->Sent(this, true); }
   void SendDelivery(uint32_t topic, const Delivery& delivery) override {
-    messages += delivery.run.count;
+    messages += delivery.messages();
     ConsumerUpdate update;
-    update.acks.push_back({delivery.run.first, delivery.run.end() - 1});
+    for (const Run& run : delivery.runs()) update.acks.push_back({run.first, run.end() - 1});
     subscription_->Sent(this, true);
     subscription_->Update(this, {{topic, std::move(update)}}, {});
   }

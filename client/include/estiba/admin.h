@@ -89,6 +89,8 @@ struct SubscriptionStats {
   uint64_t gap_messages = 0;
   uint64_t filtered_messages = 0;  // did not match the filter
   uint64_t delayed_messages = 0;   // waiting for the time of their redelivery (no counter)
+  uint64_t dead_lettered_messages = 0;
+  uint64_t dead_letter_waiting = 0;  // to leave for the dead-letter topic (no counter)
 };
 
 struct SubscriptionInfo {

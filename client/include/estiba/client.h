@@ -1,5 +1,5 @@
-// The connections to a broker (one for deliveries, one for the rest), shared by any number of Publishers,
-// Subscribers and Admins.
+// The connections to a broker (one for deliveries, one for the rest), shared by any number of
+// Publishers, Subscribers and Admins.
 //
 // Owner and lifetime: the application makes a Client and hands it to the others, each of which
 // keeps the connection alive for itself. So they may be destroyed in any order; the connection

@@ -181,6 +181,14 @@ struct RetryPolicy {
   absl::Duration max_backoff = absl::ZeroDuration();
 };
 
+// Where a message goes whose delivery has failed max_attempts times, or that is terminated. Empty
+// topic: nowhere, it comes again without limit.
+struct DeadLetterPolicy {
+  std::string topic = {};
+  // 1-100. 0: 5.
+  uint32_t max_attempts = 0;
+};
+
 // What a subscription is made with. Its meaning is told at estiba.v1.SubscriptionConfig.
 struct SubscriptionConfig {
   // 100 ms - 600 s. Zero: the broker's default, 10 s.
@@ -189,6 +197,7 @@ struct SubscriptionConfig {
   // as: attributes.kind = "new" AND NOT attributes:draft. Empty: every message.
   std::string filter = {};
   RetryPolicy retry = {};
+  DeadLetterPolicy dead_letter = {};
 };
 
 struct SubscriberOptions {
@@ -275,6 +284,8 @@ class Subscriber {
   void Ack(const MessageView& message);
   void AckRange(std::string_view topic, uint64_t first, uint64_t last);
   void Nack(const MessageView& message);
+  void Nack(const MessageView& message, absl::Duration delay);
+  void Terminate(const MessageView& message, std::string reason = {});
   void Extend(const MessageView& message, absl::Duration deadline);
   // To be delivered again, to any consumer of the subscription: at once, or as its retry policy
   // says; with `delay`, 0-600 s, after that.
@@ -282,6 +293,10 @@ class Subscriber {
   void Nack(uint64_t sequence, absl::Duration delay);
   void NackRange(uint64_t first, uint64_t last);
   void NackRange(uint64_t first, uint64_t last, absl::Duration delay);
+  // Not to be delivered again: it leaves for the subscription's dead-letter topic, with the reason
+  // (up to 1,024 bytes of UTF-8) as an attribute. A subscription without one ends the stream with
+  // FAILED_PRECONDITION.
+  void Terminate(uint64_t sequence, std::string reason = {});
   // A new deadline, counted from when the broker reads it: 0 (the same as Nack) - 600 s.
   void Extend(uint64_t first, uint64_t last, absl::Duration deadline);
 

@@ -26,6 +26,9 @@ void SubscriptionModel::Delivered(const void* consumer, AckMode mode, const Stre
       Fail(sequence,
            m.automatic ? "delivered twice at a time" : "delivered inside its ack deadline");
     }
+    if (max_attempts != 0 && !mixed && m.attempt >= max_attempts && !m.same_attempt) {
+      Fail(sequence, "delivered again, although its last attempt had failed");
+    }
     if (now_ms < m.not_before_ms) Fail(sequence, "delivered before its delay was over");
     if (m.attempt == 0) {
       if (frame.attempt != 1)
@@ -107,6 +110,24 @@ void SubscriptionModel::NackedAndSettled(const void* consumer, uint64_t sequence
   m.not_before_ms = not_before_ms;
 }
 
+void SubscriptionModel::DeadLettered(uint64_t sequence, uint32_t attempts) {
+  Message& m = messages_[sequence];
+  if (m.dead) Fail(sequence, "is a dead letter twice");
+  if (m.attempt == 0) Fail(sequence, "is a dead letter, and never was delivered");
+  if (attempts != m.attempt) Fail(sequence, "is a dead letter after other attempts than it had");
+  if (attempts < max_attempts && !m.terminated) Fail(sequence, "is a dead letter too early");
+  // An ack that comes meanwhile may be too late, or not.
+  m.dead = m.consumed = true;
+  m.consumer = nullptr;
+}
+
+void SubscriptionModel::Terminated(const void* consumer, uint64_t sequence) {
+  Message& m = messages_[sequence];
+  if (m.consumer != consumer || m.automatic) return;
+  m.terminated = true;
+  m.consumer = nullptr;
+}
+
 void SubscriptionModel::ExtendedAndSettled(const void* consumer, uint64_t first, uint64_t last,
                                            int64_t now_ms, int64_t until_ms) {
   const auto end = messages_.upper_bound(last);
@@ -147,14 +168,17 @@ std::vector<uint64_t> SubscriptionModel::LeasedTo(const void* consumer) const {
   return sequences;
 }
 
-void SubscriptionModel::CheckComplete(uint64_t end) const {
+void SubscriptionModel::CheckComplete(uint64_t end, uint64_t letters_waiting) const {
   if (begin_ == 0) return;
   for (uint64_t sequence = owed_; sequence < end; ++sequence) {
     const auto body = topic_.bodies.find(sequence);
     if (body != topic_.bodies.end() && !wants(body->second)) continue;
     const auto it = messages_.find(sequence);
     if (it == messages_.end()) return Fail(sequence, "never delivered, and not declared lost");
-    if (!it->second.consumed && !it->second.lost) {
+    const Message& m = it->second;
+    if (m.consumed || m.lost) continue;
+    const bool letter = m.terminated || (max_attempts != 0 && m.attempt >= max_attempts);
+    if (!letter || letters_waiting-- == 0) {
       return Fail(sequence, "neither consumed nor declared lost");
     }
   }

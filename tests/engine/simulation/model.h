@@ -55,6 +55,9 @@ class SubscriptionModel {
   // A nack that has taken effect: what it held comes again, but not before that time.
   void NackedAndSettled(const void* consumer, uint64_t sequence, int64_t now_ms,
                         int64_t not_before_ms);
+  // It has come out of the dead-letter topic.
+  void Terminated(const void* consumer, uint64_t sequence);
+  void DeadLettered(uint64_t sequence, uint32_t attempts);
   void ExtendedAndSettled(const void* consumer, uint64_t first, uint64_t last, int64_t now_ms,
                           int64_t until_ms);
   void Gone(const void* consumer);
@@ -66,12 +69,14 @@ class SubscriptionModel {
   std::vector<uint64_t> LeasedTo(const void* consumer) const;
 
   // At the end: everything owed was consumed or declared lost.
-  void CheckComplete(uint64_t end) const;
+  // `letters_waiting`: so many dead letters may still be on their way.
+  void CheckComplete(uint64_t end, uint64_t letters_waiting) const;
 
   // Several ack modes in one subscription: what an automatic consumer is being sent while it is
   // acked by another may come again.
   bool mixed = false;
   bool allow_gaps_not_kept = false;
+  uint32_t max_attempts = 0;  // of the dead-letter policy; 0: none
   // The filter; by default everything is wanted.
   std::function<bool(const std::string& body)> wants = [](const std::string&) { return true; };
 
@@ -86,6 +91,8 @@ class SubscriptionModel {
     bool ack_handed_over = false;
     bool consumed = false;
     bool lost = false;
+    bool dead = false;
+    bool terminated = false;
   };
 
   void Fail(uint64_t sequence, const std::string& what) const;

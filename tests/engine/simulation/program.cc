@@ -1,6 +1,7 @@
 #include "tests/engine/simulation/program.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <utility>
 
@@ -13,6 +14,8 @@ namespace {
 
 // Bookkeeping cannot be refused, so it may take the budget this far over its limit.
 constexpr uint64_t kMostForcedBytes = 64 << 10;
+// So may the dead letters of a subscription that are on their way.
+constexpr uint64_t kMostLetterBytes = 256 << 10;
 
 // An encoded message with an attribute "kind"; its value is the last byte.
 std::string MessageOfKind(char kind, const std::string& data) {
@@ -23,6 +26,12 @@ std::string MessageOfKind(char kind, const std::string& data) {
   WireWriter(message).Bytes(1, data);
   WireWriter(message).Bytes(2, entry);
   return message;
+}
+
+// The number that an attribute's value is.
+uint64_t NumberAfter(const std::string& message, std::string_view name) {
+  const size_t value = message.rfind(name) + name.size() + 2;  // past its tag and length
+  return std::strtoull(message.c_str() + value, nullptr, 10);
 }
 
 std::string Name(const Consumer* c) {
@@ -104,7 +113,7 @@ void Program::Check() {
     }
   }
   const uint64_t used = broker_->Stats().held_bytes;
-  if (limit_ != 0 && used > limit_ + kMostForcedBytes) {
+  if (limit_ != 0 && used > limit_ + kMostForcedBytes + forced_bytes_) {
     Fail(absl::StrCat(used, " bytes are held, of ", limit_));
   }
 }
@@ -302,7 +311,7 @@ void Program::Subscribe() {
   s->model->allow_gaps_not_kept = start.kind == StartPosition::Kind::kSequence;
   s->first_of_topic = !t->had_subscription && start.kind == StartPosition::Kind::kEarliest;
   t->had_subscription = true;
-  if (!t->chain) s->config = RandomConfig(*s->model);
+  if (!t->chain) s->config = RandomConfig(s->model);
   const absl::StatusOr<SubscriptionPtr> made =
       broker_->UseSubscription(s->name, t->name, start, s->config);
   if (!made.ok()) return Fail(made.status().ToString());
@@ -314,7 +323,7 @@ void Program::Subscribe() {
   if (added.name.empty() || !OneIn(4)) AddConsumer(added, false);
 }
 
-SubscriptionConfig Program::RandomConfig(SubscriptionModel& model) {
+SubscriptionConfig Program::RandomConfig(const std::shared_ptr<SubscriptionModel>& model) {
   SubscriptionConfig config;
   config.ack_deadline_ms = 0;
   if (OneIn(3)) {
@@ -323,13 +332,43 @@ SubscriptionConfig Program::RandomConfig(SubscriptionModel& model) {
     config.filter = Filter::Compile(absl::StrCat("attributes.kind ", other ? "!=" : "=", " \"",
                                                  std::string(1, kind), "\""))
                         .value();
-    model.wants = [=](const std::string& body) { return (body.back() == kind) != other; };
+    model->wants = [=](const std::string& body) { return (body.back() == kind) != other; };
   }
   if (OneIn(3)) {
     config.retry.max_ms = static_cast<int64_t>(1 + Below(3'000));
     config.retry.min_ms = static_cast<int64_t>(Below(static_cast<uint64_t>(config.retry.max_ms)));
   }
+  if (OneIn(4)) config.dead_letter = MakeUndertaker(model);
   return config;
+}
+
+DeadLetterPolicy Program::MakeUndertaker(const std::shared_ptr<SubscriptionModel>& model) {
+  const DeadLetterPolicy policy{absl::StrCat("dead-", ++names_),
+                                static_cast<uint32_t>(1 + Below(4))};
+  model->max_attempts = policy.max_attempts;
+  forced_bytes_ += kMostLetterBytes;
+  Undertaker undertaker;
+  undertaker.subscription = broker_->UseSubscription(policy.topic, policy.topic, {}).value();
+  undertaker.stream = new Stream({});
+  Stream* const stream = undertaker.stream.get();
+  Subscription* const subscription = undertaker.subscription.get();
+  stream->on_started = [=] { stream->Accept(*subscription); };
+  stream->on_gap = [this, stream, subscription](const Gap&) {
+    Fail("a dead letter was lost");
+    stream->Accept(*subscription);
+  };
+  stream->on_delivery = [this, stream, subscription, model](const Delivery&,
+                                                            const Stream::Frame& frame) {
+    for (const std::string& body : frame.bodies) {
+      const uint64_t sequence = NumberAfter(body, kSourceSequence);
+      Trace(absl::StrCat("dead letter ", sequence));
+      model->DeadLettered(sequence, static_cast<uint32_t>(NumberAfter(body, kAttempts)));
+    }
+    stream->Accept(*subscription);
+  };
+  subscription->Add(undertaker.stream);
+  undertakers_.push_back(std::move(undertaker));
+  return policy;
 }
 
 void Program::AddConsumer(SimSubscription& s, bool healthy) {
@@ -450,8 +489,16 @@ void Program::Update() {
   if (leased.empty()) return;
   std::shuffle(leased.begin(), leased.end(), random_);
   leased.resize(1 + Below(leased.size()));
-  const uint64_t kind = Below(12);
-  if (kind >= 10) return NackLater(*c);
+  const uint64_t kind = Below(13);
+  if (kind >= 10 && kind < 12) return NackLater(*c);
+  if (kind == 12) {
+    if (model.max_attempts == 0) return;
+    for (const uint64_t s : leased) {
+      update.terminations.push_back({{s, s}, "terminated"});
+      model.Terminated(c, s);
+    }
+    return subscription.Update(c->stream, update);
+  }
   if (kind < 6) {
     Trace(absl::StrCat(Name(c->stream.get()), " acks ", leased.size(), " of ", leased[0]));
     for (const uint64_t s : leased) {
@@ -620,7 +667,7 @@ void Program::Finish() {
     AddConsumer(*subscriptions_.back(), true);
   }
 
-  for (int idle = 0, rounds = 0; idle < 5 && failure_.empty(); ++rounds) {
+  for (int idle = 0, rounds = 0; idle < 8 && failure_.empty(); ++rounds) {
     if (rounds > 20'000) return Fail("the backlog does not come to an end");
     Settle();
     bool progress = false;
@@ -639,8 +686,9 @@ void Program::Finish() {
     }
     Settle();
     idle = progress ? 0 : idle + 1;
+    // What waits for the dead-letter topic does so for ten seconds at most.
     if (!progress) broker_->Rest();
-    if (!progress) world_.AdvanceAndSettle(1'000);
+    if (!progress) world_.AdvanceAndSettle(3'000);
     Check();
   }
   if (!failure_.empty()) return;
@@ -654,11 +702,15 @@ void Program::Finish() {
       }
     }
   }
+  bool letters_wait = false;
   for (auto& s : subscriptions_) {
     if (s->ended || s->topic->deleted) continue;
-    s->model->CheckComplete(s->topic->next_sequence);
     const SubscriptionStats stats = s->subscription->Stats();
-    if (stats.unconsumed() != 0) {
+    const uint64_t waiting = stats.figures.dead_letter_waiting;
+    if (waiting != 0 && limit_ == 0) Fail("dead letters wait, and there is memory");
+    letters_wait |= waiting != 0;
+    s->model->CheckComplete(s->topic->next_sequence, waiting);
+    if (stats.unconsumed() != waiting) {
       return Fail(absl::StrCat("\"", s->name, "\" of ", s->topic->name, " still has ",
                                stats.backlog_messages, "+", stats.figures.outstanding_messages, "+",
                                stats.figures.redeliver_messages, " messages"));
@@ -670,6 +722,7 @@ void Program::Finish() {
     world_.AdvanceAndSettle(1'000);
   }
   for (auto& t : topics_) {
+    if (letters_wait) break;
     const uint64_t held = t->topic->storage()->budget.UsedApprox();
     const uint64_t producers = 2 * (256 + 256 * 16);
     if (held > 3 * sizeof(Segment) + producers) {
@@ -682,7 +735,9 @@ void Program::Finish() {
       if (c->stream != nullptr && !c->removed) Remove(*c);
     }
   }
+  for (const Undertaker& u : undertakers_) u.subscription->Remove(u.stream);
   Settle();
+  undertakers_.clear();
   broker_.reset();
   for (auto& s : subscriptions_) s->ended = true;
   for (auto& t : topics_) t->topic = nullptr;

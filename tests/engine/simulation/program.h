@@ -62,6 +62,11 @@ class Program {
     bool prompt = false;   // accepts at once
     bool healthy = false;  // of the last phase: acks everything
   };
+  // What takes the dead letters of a subscription.
+  struct Undertaker {
+    SubscriptionPtr subscription;
+    StreamPtr stream;
+  };
   enum class Modes { kExplicit, kAuto, kMixed };
   struct SimSubscription {
     std::string name;
@@ -89,7 +94,8 @@ class Program {
   void Check();
 
   // What a new subscription of a topic is made with.
-  SubscriptionConfig RandomConfig(SubscriptionModel& model);
+  SubscriptionConfig RandomConfig(const std::shared_ptr<SubscriptionModel>& model);
+  DeadLetterPolicy MakeUndertaker(const std::shared_ptr<SubscriptionModel>& model);
   void MakeTopic();
   void DeleteTopic();
   void Publish();
@@ -125,6 +131,8 @@ class Program {
   uint64_t limit_ = 0;
   std::vector<std::unique_ptr<SimTopic>> topics_;
   std::vector<std::unique_ptr<SimSubscription>> subscriptions_;
+  std::vector<Undertaker> undertakers_;
+  uint64_t forced_bytes_ = 0;
   uint64_t names_ = 0;
   int step_ = 0;
   std::string failure_;
