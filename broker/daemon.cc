@@ -46,6 +46,7 @@ absl::StatusOr<SubscriptionConfig> ToConfig(const Config::SubscriptionDeclaratio
   config.retry = {absl::ToInt64Milliseconds(from.min_backoff),
                   absl::ToInt64Milliseconds(from.max_backoff)};
   config.dead_letter = {from.dead_letter_topic, from.max_attempts};
+  config.retain_acked = from.retain_acked;
   if (from.filter.empty()) return config;
   absl::StatusOr<std::shared_ptr<const Filter>> filter = Filter::Compile(from.filter);
   if (!filter.ok()) return filter.status();
@@ -65,6 +66,7 @@ BrokerOptions ToBrokerOptions(const Config& config) {
   options.auto_create_subscriptions = config.auto_create_subscriptions;
   options.max_topics = config.max_topics;
   options.max_subscriptions = config.max_subscriptions;
+  options.max_snapshots = config.max_snapshots;
   options.frame_bytes = static_cast<uint32_t>(config.frame_bytes);
   return options;
 }

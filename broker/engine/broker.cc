@@ -55,6 +55,9 @@ absl::Status Broker::CheckAgrees(absl::string_view name, const SubscriptionConfi
        wanted.dead_letter.max_attempts != has.dead_letter.max_attempts)) {
     return Differs(name, "with another dead-letter policy");
   }
+  if (wanted.retain_acked && !has.retain_acked) {
+    return Differs(name, "and does not keep what is acked");
+  }
   return absl::OkStatus();
 }
 
@@ -84,7 +87,8 @@ Broker::Broker(const BrokerOptions& options, Executor& executor, const Clock& cl
               std::make_shared<Memory>(options.budget_bytes, SegmentBytes(options.budget_bytes)),
               options.seed,
               [topics = topics_](absl::string_view name) { return topics->Find(name); }},
-      patterns_(std::make_shared<PatternDirectory>(kMaxJoins)) {}
+      patterns_(std::make_shared<PatternDirectory>(kMaxJoins)),
+      snapshots_(std::make_shared<SnapshotDirectory>(clock, options.max_snapshots)) {}
 
 Broker::~Broker() {
   EndPatterns();
@@ -144,6 +148,7 @@ absl::Status Broker::DeleteTopic(absl::string_view name) {
   for (const SubscriptionPtr& s : ListSubscriptions(topic->name(), "", kAll)) {
     if (s->topic() == topic) Forget(s);
   }
+  snapshots_->DropOf(topic);
   return absl::OkStatus();
 }
 
@@ -164,6 +169,7 @@ absl::StatusOr<SubscriptionPtr> Broker::CreateSubscription(absl::string_view nam
   absl::StatusOr<TopicPtr> topic = GetTopic(topic_name);
   if (!topic.ok()) return topic.status();
   if (absl::Status s = CheckDeadLetter(topic_name, config); !s.ok()) return s;
+  if (absl::Status s = CheckRetain(**topic, config); !s.ok()) return s;
   bool made = false;
   SubscriptionPtr subscription = subscriptions_.FindOrMake(
       name,
@@ -186,6 +192,17 @@ absl::StatusOr<SubscriptionPtr> Broker::CreateSubscription(absl::string_view nam
     return NotFound("topic", topic_name);
   }
   return subscription;
+}
+
+absl::Status Broker::CheckRetain(const Topic& topic, const SubscriptionConfig& config) {
+  const TopicConfig& limits = topic.config();
+  if (!config.retain_acked || limits.retention_age_ms != 0 || limits.retention_bytes != 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("config.retain_acked: true: needs a topic with a retention by age or size, "
+                   "which topic \"",
+                   topic.name(), "\" has not"));
 }
 
 absl::Status Broker::CheckDeadLetter(absl::string_view topic, const SubscriptionConfig& config) {
@@ -220,6 +237,7 @@ absl::StatusOr<SubscriptionPtr> Broker::UseSubscription(absl::string_view name,
   if (name.empty()) {
     absl::StatusOr<TopicPtr> topic = UseTopic(topic_name);
     if (!topic.ok()) return topic.status();
+    if (absl::Status s = CheckRetain(**topic, config); !s.ok()) return s;
     if (absl::Status s = CheckDeadLetter(topic_name, config); !s.ok()) return s;
     SubscriptionPtr subscription = MakeSubscription("", *std::move(topic), config);
     subscription->topic()->Attach(subscription, start);
@@ -261,6 +279,13 @@ absl::Status Broker::DeleteSubscription(absl::string_view name) {
   return absl::OkStatus();
 }
 
+absl::Status Broker::DetachSubscription(absl::string_view name) {
+  const SubscriptionPtr subscription = subscriptions_.Find(name);
+  if (subscription == nullptr) return NotFound("subscription", name);
+  subscription->DetachForGood();
+  return absl::OkStatus();
+}
+
 std::vector<SubscriptionPtr> Broker::ListSubscriptions(absl::string_view topic,
                                                        absl::string_view after,
                                                        size_t limit) const {
@@ -292,7 +317,12 @@ bool Broker::Consumable() const {
 }
 
 void Broker::Rest() {
-  for (const TopicPtr& topic : ListTopics("", kAll)) topic->Rest();
+  snapshots_->DropExpired();
+  const bool wanted = around_.memory->wanted.exchange(false, std::memory_order_relaxed);
+  for (const TopicPtr& topic : ListTopics("", kAll)) {
+    topic->Rest();
+    if (wanted) topic->YieldHistory();
+  }
   around_.memory->pool.Trim();
 }
 

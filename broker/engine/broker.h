@@ -14,6 +14,7 @@
 #include "broker/engine/config.h"
 #include "broker/engine/directory.h"
 #include "broker/engine/pattern_directory.h"
+#include "broker/engine/snapshot_directory.h"
 #include "broker/engine/subscription.h"
 #include "broker/engine/topic.h"
 
@@ -27,6 +28,7 @@ struct BrokerOptions {
   bool auto_create_subscriptions = true;
   uint32_t max_topics = 100'000;
   uint32_t max_subscriptions = 100'000;
+  uint32_t max_snapshots = 5'000;
   // Most bytes in one delivery, unless a single message is larger.
   uint32_t frame_bytes = 128 << 10;
   uint64_t seed = 0;  // for jitter
@@ -74,6 +76,8 @@ class Broker {
                                                   const SubscriptionConfig& wanted = {0});
   // Also a pattern subscription.
   absl::Status DeleteSubscription(absl::string_view name);
+  // Drops what it holds, and keeps its name; see Subscription::DetachForGood.
+  absl::Status DetachSubscription(absl::string_view name);
   // topic empty: of all topics.
   std::vector<SubscriptionPtr> ListSubscriptions(absl::string_view topic, absl::string_view after,
                                                  size_t limit) const;
@@ -96,6 +100,8 @@ class Broker {
     return patterns_->List(pattern, after, limit);
   }
 
+  SnapshotDirectory& snapshots() { return *snapshots_; }
+
   BrokerStats Stats() const;
   // Whether a consumer connected now is still owed something.
   bool Consumable() const;
@@ -113,6 +119,8 @@ class Broker {
   SubscriptionConfig WithDefaults(SubscriptionConfig config) const;
   SubscriptionPtr MakeSubscription(std::string name, TopicPtr topic,
                                    const SubscriptionConfig& config);
+  // Whether the topic keeps for a time what is to be kept for a time.
+  static absl::Status CheckRetain(const Topic& topic, const SubscriptionConfig& config);
   // Whether the dead-letter topic is one that can be; makes it where topics are made on use.
   absl::Status CheckDeadLetter(absl::string_view topic, const SubscriptionConfig& config);
   void Forget(const SubscriptionPtr& subscription);
@@ -131,6 +139,7 @@ class Broker {
   Directory<SubscriptionPtr> subscriptions_;
   // Shared with the pattern subscriptions, which may end after the broker.
   const std::shared_ptr<PatternDirectory> patterns_;
+  const std::shared_ptr<SnapshotDirectory> snapshots_;
   std::atomic<uint32_t> topic_count_{0};
   std::atomic<uint32_t> subscription_count_{0};
   mutable absl::Mutex retired_mutex_;

@@ -18,6 +18,10 @@ absl::StatusOr<PatternSubscriptionPtr> Broker::MakePattern(absl::string_view nam
         absl::StrCat("from.sequence: ", start.sequence,
                      ": a pattern has topics, each with sequences of its own"));
   }
+  if (config.retain_acked) {
+    return absl::InvalidArgumentError(
+        "config.retain_acked: true: only for a subscription of one topic");
+  }
   if (config.dead_letter.max_attempts != 0 && MatchesPattern(pattern, config.dead_letter.topic)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "dead_letter.topic: \"", config.dead_letter.topic, "\": is one that the pattern matches"));

@@ -35,9 +35,11 @@ struct SubscriptionConfig {
   std::shared_ptr<const Filter> filter = nullptr;  // null: every message is wanted
   RetryPolicy retry = {};
   DeadLetterPolicy dead_letter = {};
+  // Keep what is consumed as long as the topic's retention does.
+  bool retain_acked = false;
 };
 
-// Where a new subscription begins.
+// Where a subscription begins, or is sought to.
 struct StartPosition {
   enum class Kind { kEarliest, kLatest, kSequence, kTime };
   Kind kind = Kind::kEarliest;

@@ -89,6 +89,7 @@ class Consumer : public boost::intrusive_ref_counter<Consumer> {
   std::optional<Gap> gap_in_flight_;  // being told
   // With automatic acks: what is being sent, for the case that it cannot be.
   Delivery in_flight_;
+  uint64_t seeks_ = 0;  // of the subscription, when that was
   SentCommand sent_;
 };
 

@@ -97,7 +97,13 @@ void DeadLetterBatch::Fill(IntervalMap<DeadLetter>& waiting, uint32_t most,
   result = {};
 }
 
+void DeadLetterBatch::Abandon() {
+  letters_.clear();
+  abandoned_.store(true, std::memory_order_relaxed);
+}
+
 void DeadLetterBatch::Clear() {
+  abandoned_.store(false, std::memory_order_relaxed);
   letters_.clear();
   std::string().swap(encoded_);
 }

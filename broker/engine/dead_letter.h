@@ -55,8 +55,8 @@ class DeadLetterBatch final : public PublishCommand {
   const std::vector<DeadLetter>& letters() const { return letters_; }
   uint64_t messages() const { return letters_.empty() ? 0 : count; }
   uint64_t encoded_bytes() const { return encoded_.capacity(); }
-  // Nobody waits for the answer any more.
-  void Abandon() { abandoned_.store(true, std::memory_order_relaxed); }
+  // Nobody waits for the answer any more; what Fill took is forgotten. Ends with Clear.
+  void Abandon();
   // Forgets what Fill took.
   void Clear();
 

@@ -49,6 +49,11 @@ class LeaseTable {
     leases_.TakeIf([=](const Lease& l) { return l.consumer == consumer; }, std::forward<F>(f));
   }
 
+  template <typename F>
+  void ForEach(F&& f) const {
+    for (const auto& [first, lease] : leases_.entries()) f(lease);
+  }
+
   // What the consumer holds in first..last.
   template <typename F>
   void TakeOf(const Consumer* consumer, uint64_t first, uint64_t last, F&& f) {

@@ -76,6 +76,10 @@ class RetryQueue {
     }
   }
 
+  template <typename F>
+  void ForEach(F&& f) const {
+    for (const auto& [first, node] : map_) f(node->redelivery);
+  }
   void CountIn(Stragglers& stragglers) const {
     for (const auto& [first, node] : map_) stragglers.Count(node->redelivery.run);
   }

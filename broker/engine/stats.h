@@ -45,7 +45,11 @@ class Counter {
   X(filtered_messages)                  \
   X(delayed_messages)                   \
   X(dead_lettered_messages)             \
-  X(dead_letter_waiting)
+  X(dead_letter_waiting)                \
+  X(paused)                             \
+  X(skipped_messages)                   \
+  X(seeks)                              \
+  X(detached)
 
 #define ESTIBA_COUNTER(name) Counter name;
 #define ESTIBA_FIGURE(name) uint64_t name = 0;

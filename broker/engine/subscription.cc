@@ -73,6 +73,7 @@ void Subscription::Attached(Attachment attachment) {
 SubscriptionStats Subscription::Stats() const {
   SubscriptionStats stats;
   stats.figures = counters_.Read();
+  if (stats.figures.detached != 0) return stats;
   const uint64_t end = topic_->end_sequence();
   const uint64_t next = std::max(position(), stats.figures.next_sequence);
   stats.backlog_messages = end > next ? end - next : 0;
@@ -82,13 +83,9 @@ SubscriptionStats Subscription::Stats() const {
 // --- Turns --------------------------------------------------------------------------------------
 
 void Subscription::HandleAttached(Attachment attachment) {
-  cursor_ = std::move(attachment.place);
-  pass_over_ = attachment.pass_over;
-  redeliveries_ = std::move(attachment.again);
-  DropUnwanted(&redeliveries_);
   attached_ = true;
+  Begin(std::move(attachment));
   if (ended_) return Detach();
-  for (const Gap& gap : attachment.gaps) AddGap(gap.first, gap.last, gap.reason);
   HandlePoke();
 }
 
@@ -190,7 +187,7 @@ void Subscription::HandleRemove(const ConsumerPtr& consumer, bool in_order) {
   }
   consumer->gaps_.clear();
   consumer->gap_in_flight_.reset();
-  if (consumer->sending_) return;
+  if (consumer->sending_) return leaving_.push_back(consumer.get());
   consumer->subscription_ = nullptr;
   EndIfPrivate();
 }
@@ -205,6 +202,7 @@ void Subscription::HandleSent(Consumer* consumer, bool ok) {
   consumer->broken_ |= !ok;
   if (ok) consumer->gap_in_flight_.reset();
   Delivery sent = std::exchange(consumer->in_flight_, {});
+  if (consumer->seeks_ != seeks_) sent = {};  // has been settled by a seek
   if (ok) {
     counters_.acked_messages.Add(sent.messages());
   } else if (!ended_) {
@@ -212,6 +210,7 @@ void Subscription::HandleSent(Consumer* consumer, bool ok) {
     for (const Run& run : sent.runs()) Redeliver(run, sent.attempt, 0);
   }
   if (!consumer->removed_) return;
+  leaving_.erase(std::remove(leaving_.begin(), leaving_.end(), consumer), leaving_.end());
   const boost::intrusive_ptr<Subscription> self = std::move(consumer->subscription_);
   EndIfPrivate();
 }

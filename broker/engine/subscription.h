@@ -8,9 +8,11 @@
 
 #include "absl/types/span.h"
 #include "broker/engine/actor.h"
+#include "broker/engine/attachment.h"
 #include "broker/engine/backoff.h"
 #include "broker/engine/config.h"
 #include "broker/engine/consumer.h"
+#include "broker/engine/control.h"
 #include "broker/engine/dead_letter.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/retry_queue.h"
@@ -52,14 +54,6 @@ struct ConsumerUpdate {
   uint64_t return_bytes = 0;
 };
 
-// Where a subscription begins, as its topic found it.
-struct Attachment {
-  Cursor place;
-  uint64_t pass_over = 0;         // what comes before is not wanted
-  std::vector<Gap> gaps;          // wanted, but no longer kept
-  IntervalMap<Redelivery> again;  // left behind by the last private subscription
-};
-
 // A place in a topic, shared by consumers: what has been sent, what has been consumed, what must be
 // sent again. Hands out the log's messages to its consumers as they have credit, redeliveries
 // first.
@@ -92,16 +86,32 @@ class Subscription final : public Actor {
   // Ends the subscription and the streams of its consumers.
   void End(absl::Status status);
 
+  // Sought: every message before the place counts as consumed, what is there or later as not
+  // consumed, whatever was so before. Leases end, and acks for them are passed over. What is wanted
+  // but no longer kept becomes a gap. ABORTED: the subscription has ended.
+  void Seek(const StartPosition& to, SeekDone done);
+  void SeekTo(SnapshotPtr snapshot, SeekDone done);
+  // Keeps in the snapshot, which must be of its topic, what is not consumed at this moment.
+  void Capture(SnapshotPtr snapshot, ControlDone done);
+  // Drops everything, for good: its streams end with FAILED_PRECONDITION, and so does whatever is
+  // asked of it from now on.
+  void DetachForGood();
+  // Paused: it keeps its consumers and its backlog, and delivers nothing. Sends under way end as
+  // they would, and so do leases. ABORTED: the subscription has ended.
+  void SetPaused(bool paused, ControlDone done);
+
   SubscriptionStats Stats() const;
 
   // --- For its topic ---
   // Called once, in the topic's turn.
   void Attached(Attachment attachment);
+  // Answers Topic::Seek.
+  void Sought(Attachment to, SeekDone done);
   // The log has grown since Topic::AwaitMessages, perhaps. One call for each of those.
   void MessagesArrived() { messages_arrived_.Send(); }
   // Something may have to be let go of.
   void Poke() { poke_.SendOnce(); }
-  // The first sequence not yet sent. Never goes back.
+  // The first sequence not yet sent. Goes back only when the subscription is sought.
   uint64_t position() const { return position_.load(std::memory_order_acquire); }
   // The poke (Topic::pokes) up to which this subscription has let go of what it could.
   uint64_t followed() const { return followed_.load(std::memory_order_acquire); }
@@ -114,6 +124,7 @@ class Subscription final : public Actor {
   void EndTurn() override;
 
   void HandleAttached(Attachment attachment);
+  void HandleSought(Attachment to, const SeekDone& done);
   void HandleMessages();
   void HandlePoke();
   void HandleTimer();
@@ -123,6 +134,12 @@ class Subscription final : public Actor {
   void HandleSent(Consumer* consumer, bool ok);
   void HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& update);
   void HandleEnd(const absl::Status& status);
+  // Goes on from there.
+  void Begin(Attachment at);
+  SnapshotContents Unconsumed() const;
+  // Takes out everything that is held besides the log, so that nobody holds it any more. `gone`:
+  // what of it has been given up.
+  IntervalMap<Redelivery> TakeHeld(std::vector<Gap>* gone);
   // A private subscription ends with its consumer.
   void EndIfPrivate();
 
@@ -175,6 +192,8 @@ class Subscription final : public Actor {
   void WaitForDeadLetterTopic();
   void ArmDeadLetterTimer();
   void HandleDeadLetterTimer();
+  // What is on its way is not to leave any more. It may arrive all the same, if it has been taken.
+  void TakeSentLetters(IntervalMap<Redelivery>* to);
   // At the end: what has not left goes the way of the other redeliveries.
   void LeaveDeadLetters();
   void ArmRetryTimer();
@@ -211,10 +230,13 @@ class Subscription final : public Actor {
   Cursor cursor_;
   bool attached_ = false;
   bool ended_ = false;
+  bool paused_ = false;
+  uint64_t seeks_ = 0;
   absl::Status end_status_;
   uint64_t pass_over_ = 0;
   std::vector<ConsumerPtr> consumers_;
-  size_t next_consumer_ = 0;  // round robin
+  std::vector<Consumer*> leaving_;  // removed, with an automatic send under way
+  size_t next_consumer_ = 0;        // round robin
   LeaseTable leases_;
   IntervalMap<Redelivery> redeliveries_;
   std::unique_ptr<RetryQueue> retries_;  // null until something has to wait

@@ -47,10 +47,10 @@ void Subscription::HandleDeadLettersAnswered() {
   dead_->sending = false;
   dead_->topic = nullptr;
   if (dead_->batch.result.status.ok()) {
-    counters_.dead_lettered_messages.Add(dead_->batch.messages());
+    counters_.dead_lettered_messages.Add(dead_->batch.count);
     dead_->wait_ms = 0;
     dead_->most = DeadLetterBatch::kMostMessages;
-  } else if (!ended_) {
+  } else if (!dead_->batch.letters().empty()) {
     // Where memory is short, there may be room for a few: what they leave makes room for others.
     dead_->most = static_cast<uint32_t>(std::max<uint64_t>(dead_->batch.messages() / 2, 1));
     for (const DeadLetter& letter : dead_->batch.letters()) KeepLetter(letter);
@@ -72,18 +72,22 @@ void Subscription::ArmDeadLetterTimer() {
 
 void Subscription::HandleDeadLetterTimer() { dead_->timer_armed = false; }
 
-void Subscription::LeaveDeadLetters() {
-  if (dead_ == nullptr) return;
-  const auto leave = [&](const DeadLetter& letter) {
-    redeliveries_.Insert({letter.run, letter.attempts});
-  };
-  dead_->waiting.Carve(1, std::numeric_limits<uint64_t>::max(),
-                       [&](DeadLetter&& letter) { leave(letter); });
-  if (!dead_->sending) return;
-  // Whether the batch is taken is not known yet; it may come twice, but is not lost.
-  for (const DeadLetter& letter : dead_->batch.letters()) leave(letter);
+void Subscription::TakeSentLetters(IntervalMap<Redelivery>* to) {
+  if (dead_ == nullptr || !dead_->sending) return;
+  for (const DeadLetter& letter : dead_->batch.letters()) {
+    to->Insert({letter.run, letter.attempts});
+  }
   dead_->batch.Abandon();
   dead_->topic->DropAbandoned();
+}
+
+void Subscription::LeaveDeadLetters() {
+  if (dead_ == nullptr) return;
+  dead_->waiting.Carve(1, std::numeric_limits<uint64_t>::max(), [&](DeadLetter&& letter) {
+    redeliveries_.Insert({letter.run, letter.attempts});
+  });
+  // Whether the batch is taken is not known yet; it may come twice, but is not lost.
+  TakeSentLetters(&redeliveries_);
 }
 
 }  // namespace estiba

@@ -25,7 +25,7 @@ void Subscription::Dispatch() {
       Consumer& consumer = *consumers_[(next_consumer_ + i) % consumers_.size()];
       if (!consumer.CanTakeMore()) continue;
       const bool sent = SendNext(consumer, std::max(ready, 1u));
-      wants_messages |= !sent && consumer.HasCredit();
+      wants_messages |= !sent && !paused_ && consumer.HasCredit();
       ready -= sent && ready > 0;
     }
     if (!consumers_.empty()) next_consumer_ = (next_consumer_ + 1) % consumers_.size();
@@ -60,7 +60,7 @@ bool Subscription::SendNext(Consumer& consumer, uint32_t ready) {
     consumer.SendGap(*consumer.gap_in_flight_);
     return true;
   }
-  if (!consumer.HasCredit()) return false;
+  if (paused_ || !consumer.HasCredit()) return false;
   Delivery delivery = NextDelivery(consumer, ready);
   if (delivery.empty()) return false;
   counters_.delivered_messages.Add(delivery.messages());
@@ -72,6 +72,7 @@ bool Subscription::SendNext(Consumer& consumer, uint32_t ready) {
   consumer.sending_ = true;
   if (consumer.options_.ack_mode == AckMode::kAuto) {
     consumer.in_flight_ = delivery;
+    consumer.seeks_ = seeks_;
   } else {
     const int64_t now = around_.clock.SteadyMillis();
     const int64_t deadline = now + consumer.options_.ack_deadline_ms;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/engine/snapshot.h"
 #include "broker/engine/subscription.h"
 
 namespace estiba {
@@ -17,17 +18,6 @@ constexpr int64_t kRetryAfterMs = 100;
 constexpr uint64_t kProducerShare = 8;
 // A batch that takes more than the limit without this part of it is not waited with.
 constexpr uint64_t kBlockReserve = 4;
-
-// What a subscription that asks for sequences from..kept-1 does not get but `again`.
-std::vector<Gap> NotKept(uint64_t from, uint64_t kept, const IntervalMap<Redelivery>& again) {
-  std::vector<Gap> gaps;
-  for (const auto& [first, entry] : again.entries()) {
-    if (from < first) gaps.push_back({from, first - 1, GapReason::kNotKept});
-    from = entry.run.end();
-  }
-  if (from < kept) gaps.push_back({from, kept - 1, GapReason::kNotKept});
-  return gaps;
-}
 
 }  // namespace
 
@@ -84,10 +74,13 @@ bool Topic::TryTake(PublishCommand* command) {
   // Full. The open segment may be consumed already; ended, it can be freed.
   if (log_.HasOpenBlock()) {
     log_.Seal();
-    if (keep_) keep_.SkipTo(keep_.sequence());
+    StepOn();
     PokeSubscriptions();
   }
   if (log_.Reclaim() && TryAppend(command)) return true;
+  while (TryYieldHistory()) {
+    if (log_.Reclaim() && TryAppend(command)) return true;
+  }
   // What waits has to fit one day, beside all the bookkeeping there may be.
   const bool block = config_.full_policy == FullPolicy::kBlock;
   const uint64_t most = block ? Limit() - Limit() / kBlockReserve : Limit();
@@ -162,7 +155,8 @@ void Topic::AnswerFull(PublishCommand* command) {
   counters_.rejected_batches.Add(1);
   counters_.rejected_messages.Add(command->count);
   const Budget& own = storage_->budget;
-  const bool own_full = own.limit() != 0 && own.UsedApprox() + command->bytes > own.limit();
+  const bool own_full = OwnFull(command->bytes);
+  if (!own_full) around_.memory->wanted.store(true, std::memory_order_relaxed);
   const Budget& full = own_full ? own : around_.memory->budget;
   command->result.retry_after_ms = kRetryAfterMs;
   Answer(command,
@@ -170,6 +164,11 @@ void Topic::AnswerFull(PublishCommand* command) {
              own_full ? "the budget of topic \"" : "the broker's memory budget, for topic \"",
              name_, "\", has no room for ", command->bytes, " bytes: ", full.UsedApprox(), " of ",
              full.limit(), " are held; consume messages, or try again later")));
+}
+
+bool Topic::OwnFull(uint32_t bytes) const {
+  const Budget& own = storage_->budget;
+  return own.limit() != 0 && own.UsedApprox() + bytes > own.limit();
 }
 
 void Topic::RetryWaiting() {
@@ -183,6 +182,9 @@ void Topic::RetryWaiting() {
 }
 
 void Topic::WaitForBudget() {
+  if (!OwnFull(waiting_publishes_.front()->bytes)) {
+    around_.memory->wanted.store(true, std::memory_order_relaxed);
+  }
   waiting_for_budget_ = true;
   intrusive_ptr_add_ref(this);  // until HandleBudgetFreed
   storage_->budget.Wait(this);
@@ -238,43 +240,13 @@ void Topic::HandleAttach(const SubscriptionPtr& subscription, const StartPositio
   if (deleted()) {
     return subscription->End(absl::AbortedError(absl::StrCat("topic \"", name_, "\" was deleted")));
   }
-  const uint64_t kept = std::max(log_.begin_sequence(), trim_to());
-  Attachment attachment;
-  const auto take = [&](Redelivery&& r) {
-    r.attempt = 1;  // for this subscription
-    attachment.again.Insert(std::move(r));
-  };
-  switch (start.kind) {
-    case StartPosition::Kind::kEarliest:
-      attachment.place = log_.At(EarliestUnconsumed());
-      left_behind_.Carve(1, std::numeric_limits<uint64_t>::max(), take);
-      break;
-    case StartPosition::Kind::kLatest:
-      attachment.place = log_.At(log_.end_sequence());
-      break;
-    case StartPosition::Kind::kSequence:
-      attachment.place = log_.At(std::max(start.sequence, kept));
-      attachment.pass_over = start.sequence;
-      if (start.sequence >= kept) break;
-      left_behind_.Carve(start.sequence, kept - 1, take);
-      attachment.gaps = NotKept(start.sequence, kept, attachment.again);
-      break;
-    case StartPosition::Kind::kTime:
-      attachment.place = log_.AtTime(start.time_ms);
-      attachment.place.SkipTo(kept);
-      left_behind_.Carve(1, kept - 1, [&](Redelivery&& r) {
-        const uint64_t base = r.run.segment->base_sequence();
-        const uint64_t from = base + r.run.segment->IndexAtTime(start.time_ms);
-        if (from >= r.run.end()) return;
-        if (from > r.run.first) r.run.TakeFront(static_cast<uint32_t>(from - r.run.first));
-        take(std::move(r));
-      });
-      break;
-  }
+  Attachment attachment = Find(start, history_ ? history_.sequence() : EarliestUnconsumed());
+  attachment.TakeWanted(left_behind_);
   {
     absl::MutexLock lock(&subscriptions_mutex_);
     subscriptions_.push_back(subscription);
   }
+  UpdateHistory();
   keep_.Reset();
   left_behind_ = {};
   subscription->Attached(std::move(attachment));
@@ -313,6 +285,7 @@ void Topic::HandleDetach(const SubscriptionPtr& subscription, Cursor place,
     absl::MutexLock lock(&subscriptions_mutex_);
     subscriptions_.erase(found);
   }
+  UpdateHistory();
   // It may still be waiting for messages, and has to be woken to be freed. Not each time, because
   // that wakes all of them.
   if (++detached_ > subscriptions_.size()) WakeSubscriptions();
@@ -357,12 +330,14 @@ void Topic::HandleDelete() {
   for (const SubscriptionPtr& s : subscriptions_) {
     s->End(absl::AbortedError(absl::StrCat("topic \"", name_, "\" was deleted")));
   }
+  history_.Reset();
+  for (const SnapshotPtr& snapshot : std::exchange(snapshots_, {})) snapshot->Drop();
   if (keep_) {
     log_.Seal();
     keep_ = log_.At(log_.end_sequence());
     left_behind_ = {};
-    log_.Reclaim();
   }
+  log_.Reclaim();
   NoteHeld();
 }
 
@@ -386,7 +361,8 @@ bool Topic::Consumable() const {
   absl::MutexLock lock(&subscriptions_mutex_);
   return std::any_of(subscriptions_.begin(), subscriptions_.end(), [](const SubscriptionPtr& s) {
     const SubscriptionStats stats = s->Stats();
-    return stats.figures.consumers > 0 && stats.unconsumed() > stats.figures.dead_letter_waiting;
+    return stats.figures.consumers > 0 && stats.figures.paused == 0 &&
+           stats.unconsumed() > stats.figures.dead_letter_waiting;
   });
 }
 

@@ -14,6 +14,7 @@
 #include "broker/engine/actor.h"
 #include "broker/engine/bookkeeping.h"
 #include "broker/engine/config.h"
+#include "broker/engine/control.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/notice.h"
 #include "broker/engine/producer_table.h"
@@ -25,7 +26,11 @@
 
 namespace estiba {
 
+struct Attachment;
+class Snapshot;
+struct SnapshotContents;
 class Subscription;
+using SnapshotPtr = boost::intrusive_ptr<Snapshot>;
 using SubscriptionPtr = boost::intrusive_ptr<Subscription>;
 
 // A topic: its log, the subscriptions that follow it, and the publishers that wait for room in it.
@@ -67,6 +72,17 @@ class Topic final : public Actor, private BudgetWaiter {
   // The subscription has ended, at `place`. A private one leaves what it has not consumed to the
   // next, should it have been the last: `unconsumed`, and what comes from `place` on.
   void Detach(SubscriptionPtr subscription, Cursor place, IntervalMap<Redelivery> unconsumed);
+  // Moves a subscription that has a name; see Subscription::Sought.
+  void Seek(SubscriptionPtr subscription, const StartPosition& to, SeekDone done);
+  // To what a snapshot of this topic kept.
+  void SeekTo(SubscriptionPtr subscription, SnapshotPtr snapshot, SeekDone done);
+  // It has followed.
+  void SeekFollowed() { seeks_under_way_.fetch_sub(1, std::memory_order_release); }
+  // Keeps what a subscription holds, until it is dropped. Begun by ContentsUnderWay, in the
+  // subscription's turn, before the contents are taken.
+  void Keep(SnapshotPtr snapshot, SnapshotContents contents, ControlDone done);
+  void ContentsUnderWay() { seeks_under_way_.fetch_add(1, std::memory_order_relaxed); }
+  void Drop(SnapshotPtr snapshot);
   // A subscription has left segments behind that may now be free, or has followed a poke.
   void SubscriptionMoved() { moved_.SendOnce(); }
 
@@ -74,6 +90,9 @@ class Topic final : public Actor, private BudgetWaiter {
   void Delete();
   // Housekeeping, every few seconds: frees the open segment of a topic at rest.
   void Rest();
+
+  // Lets go of what is kept only for seeks, because other topics have no room.
+  void YieldHistory();
 
   // Counts the pokes of all subscriptions; see Subscription::followed.
   uint64_t pokes() const { return pokes_.load(std::memory_order_acquire); }
@@ -112,6 +131,8 @@ class Topic final : public Actor, private BudgetWaiter {
   bool RecogniseDuplicate(PublishCommand* command);
   void AnswerFull(PublishCommand* command);
   void Answer(PublishCommand* command, absl::Status status);
+  // Whether it is this topic's own budget that has no room.
+  bool OwnFull(uint32_t bytes) const;
   // The least of the limits that hold for this topic; 0: none.
   uint64_t Limit() const;
   // Whether every subscription has let go of what it could when it was poked last.
@@ -128,6 +149,17 @@ class Topic final : public Actor, private BudgetWaiter {
   void HandleDetach(const SubscriptionPtr& subscription, Cursor place,
                     IntervalMap<Redelivery> unconsumed);
   void HandleBudgetFreed();
+  void HandleSeek(const SubscriptionPtr& subscription, Attachment to, const SeekDone& done);
+  // What a start means in the log. `earliest`: what EARLIEST means.
+  Attachment Find(const StartPosition& start, uint64_t earliest) const;
+  // The first sequence that is in the log and not given up.
+  uint64_t Kept() const;
+  // What is consumed is kept while a subscription asks for it.
+  void UpdateHistory();
+  // Keeps some less of it. False: there is nothing that only history keeps.
+  bool TryYieldHistory();
+  // Steps out of segments that have ended.
+  void StepOn();
 
   // Gives up one segment more. False: there is nothing left to give up.
   bool TryDropOldest();
@@ -157,6 +189,8 @@ class Topic final : public Actor, private BudgetWaiter {
   Cursor keep_;
   IntervalMap<Redelivery> left_behind_;
   Bookkeeping left_behind_charge_;
+  Cursor history_;  // where what is consumed and still kept begins; none: nothing is kept
+  std::vector<SnapshotPtr> snapshots_;
   std::deque<PublishCommand*> waiting_publishes_;
   bool waiting_for_budget_ = false;
   ProducerTable producers_;
@@ -174,6 +208,9 @@ class Topic final : public Actor, private BudgetWaiter {
   Notice<Topic> retention_due_{this, &Topic::HandleRetention};
 
   std::atomic<bool> deleted_{false};
+  // Cursors on their way to subscriptions that are sought, or to snapshots: they hold memory that
+  // no poke frees.
+  std::atomic<uint32_t> seeks_under_way_{0};
   std::atomic<uint64_t> pokes_{1};
   std::atomic<uint64_t> trim_to_{1};
   std::atomic<GapReason> trim_reason_{GapReason::kRetention};

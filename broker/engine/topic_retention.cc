@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "broker/engine/snapshot.h"
 #include "broker/engine/stragglers.h"
 #include "broker/engine/subscription.h"
 #include "broker/engine/topic.h"
@@ -16,7 +17,8 @@ constexpr int64_t kMostAgeMarks = 64;
 }  // namespace
 
 bool Topic::AllFollowed() const {
-  return std::all_of(subscriptions_.begin(), subscriptions_.end(),
+  return seeks_under_way_.load(std::memory_order_acquire) == 0 &&
+         std::all_of(subscriptions_.begin(), subscriptions_.end(),
                      [&](const SubscriptionPtr& s) { return s->followed() >= pokes(); });
 }
 
@@ -38,6 +40,8 @@ void Topic::TrimTo(uint64_t sequence, GapReason reason) {
   trim_reason_.store(reason, std::memory_order_relaxed);
   trim_to_.store(sequence, std::memory_order_release);
   if (keep_) keep_.SkipTo(sequence);
+  if (history_) history_.SkipTo(sequence);
+  for (const SnapshotPtr& snapshot : snapshots_) snapshot->Trim(sequence);
   PokeSubscriptions();
   log_.Reclaim();
   NoteHeld();
@@ -80,6 +84,12 @@ void Topic::HandleRetention() {
   if (trim_to() < end) ScheduleRetention();
 }
 
+void Topic::StepOn() {
+  if (keep_) keep_.SkipTo(keep_.sequence());
+  if (history_) history_.SkipTo(history_.sequence());
+  for (const SnapshotPtr& snapshot : snapshots_) snapshot->StepOn();
+}
+
 void Topic::Rest() {
   // Only what has stood still since the last look.
   const uint64_t end = log_.end_sequence();
@@ -95,7 +105,7 @@ void Topic::HandleRest() {
             : std::all_of(subscriptions_.begin(), subscriptions_.end(),
                           [&](const SubscriptionPtr& s) { return s->position() == end; });
   if (consumed && log_.HasOpenBlock()) log_.Seal();
-  if (keep_) keep_.SkipTo(keep_.sequence());
+  StepOn();
   Stragglers stragglers(storage_, std::numeric_limits<uint64_t>::max());
   stragglers.Count(left_behind_);
   stragglers.Move(left_behind_, [](const Redelivery&) { return true; });

@@ -37,6 +37,7 @@ struct Config {
     // Where messages go that failed so often; empty: nowhere.
     std::string dead_letter_topic = {};
     uint32_t max_attempts = 0;
+    bool retain_acked = false;
   };
 
   // A topic that exists before the broker says ready. What the file leaves out is filled in from
@@ -70,6 +71,7 @@ struct Config {
   absl::Duration ack_deadline;
   uint32_t max_topics = 0;
   uint32_t max_subscriptions = 0;
+  uint32_t max_snapshots = 0;
   uint32_t max_streams = 0;
   uint32_t max_pending_requests = 0;
 

@@ -20,7 +20,7 @@ constexpr absl::string_view kTopicKeys[] = {"name",          "full-policy",     
                                             "retention-age", "retention-bytes", "subscriptions"};
 constexpr absl::string_view kSubscriptionKeys[] = {"name",        "ack-deadline", "from",
                                                    "filter",      "min-backoff",  "max-backoff",
-                                                   "dead-letter", "max-attempts"};
+                                                   "dead-letter", "max-attempts", "retain-acked"};
 // What the API fills in; see DeadLetterPolicy in broker.proto.
 constexpr uint32_t kDefaultMaxAttempts = 5;
 constexpr CountRange kMaxAttemptsRange{1, 100};
@@ -131,6 +131,7 @@ class Reader {
       return std::string(t);
     };
     const auto to_attempts = [](absl::string_view t) { return ParseCount(t, kMaxAttemptsRange); };
+    const auto to_bool = [](absl::string_view t) { return ParseSwitch(t); };
     std::optional<absl::Duration> min_backoff;
     std::optional<absl::Duration> max_backoff;
     const auto to_from = [](absl::string_view t) { return ParseChoice(t, kFromNames); };
@@ -146,6 +147,7 @@ class Reader {
         Take(*map, "max-attempts", to_attempts, [&](uint32_t v) { subscription.max_attempts = v; }),
         Take(*map, "min-backoff", to_backoff, [&](absl::Duration v) { min_backoff = v; }),
         Take(*map, "max-backoff", to_backoff, [&](absl::Duration v) { max_backoff = v; }),
+        Take(*map, "retain-acked", to_bool, [&](bool v) { subscription.retain_acked = v; }),
     });
     if (!status.ok()) return status;
     if (subscription.dead_letter_topic.empty() && subscription.max_attempts != 0) {
@@ -163,6 +165,11 @@ class Reader {
         return SettingError(map->PathTo("min-backoff"), map->OriginOf("min-backoff"),
                             FormatTime(subscription.min_backoff), "must not exceed max-backoff");
       }
+    }
+    if (subscription.retain_acked && topic->retention_age == absl::ZeroDuration() &&
+        topic->retention_bytes == 0) {
+      return SettingError(map->PathTo("retain-acked"), map->OriginOf("retain-acked"), "true",
+                          "needs a topic with a retention-age or retention-bytes");
     }
     if (subscription_names_.size() > config_->max_subscriptions) {
       return TooMany(map->OriginOf("name"), "subscriptions", "max-subscriptions",

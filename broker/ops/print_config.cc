@@ -27,6 +27,7 @@ void Emit(YAML::Emitter& out, const Config::SubscriptionDeclaration& subscriptio
     out << YAML::Key << "dead-letter" << YAML::Value << subscription.dead_letter_topic;
     out << YAML::Key << "max-attempts" << YAML::Value << subscription.max_attempts;
   }
+  if (subscription.retain_acked) out << YAML::Key << "retain-acked" << YAML::Value << true;
   out << YAML::EndMap;
 }
 

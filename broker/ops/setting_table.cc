@@ -157,6 +157,9 @@ const Setting kSettings[] = {
      CountRule{&Config::max_subscriptions, {1, 10'000'000}},
      "Most named subscriptions at a time; beyond: RESOURCE_EXHAUSTED. Private ones are as many as "
      "max-streams allows."},
+    {"Topics and subscriptions", "max-snapshots", "5000",
+     CountRule{&Config::max_snapshots, {1, 1'000'000}},
+     "Most snapshots at a time; beyond: RESOURCE_EXHAUSTED."},
     {"Topics and subscriptions", "max-streams", "10000",
      CountRule{&Config::max_streams, {1, 1'000'000}},
      "Most open Publish and Subscribe streams; beyond: RESOURCE_EXHAUSTED."},

@@ -180,10 +180,27 @@ bool Log::Reclaim() {
   bool freed = false;
   while (segments_.size() > 1 && !segments_.front()->Anchored()) {
     held_bytes_ -= segments_.front()->capacity() + sizeof(Segment);
+    Remember(*segments_.front());
     segments_.pop_front();
     freed = true;
   }
   return freed;
+}
+
+void Log::Remember(const Segment& freed) {
+  const uint32_t count = freed.end().count;
+  if (count == 0) return;
+  freed_.push_back({freed.base_sequence(), freed.TimeOf(count - 1)});
+  if (freed_.size() <= kFreedRemembered) return;
+  freed_[1].first = freed_[0].first;
+  freed_.pop_front();
+}
+
+uint64_t Log::FreedSince(int64_t time_ms) const {
+  const auto first = std::find_if(freed_.begin(), freed_.end(), [=](const Freed& freed) {
+    return freed.last_time_ms >= time_ms;
+  });
+  return first == freed_.end() ? begin_sequence() : first->first;
 }
 
 void Log::Seal() {

@@ -82,6 +82,11 @@ class Log {
   Cursor At(uint64_t sequence) const;
   Cursor AtTime(int64_t time_ms) const;
 
+  // The first sequence that may have been published at a time or later and is no longer in memory;
+  // begin_sequence() if there is none. Tells segments apart, not messages, and the oldest of them
+  // less and less.
+  uint64_t FreedSince(int64_t time_ms) const;
+
   // Frees segments at the front in which no cursor stands. True if it freed any. To be called when
   // a cursor says TakeLeft, and after Append and Seal: the last segment stays, and one that was
   // left while it was the last can go only when another follows.
@@ -98,12 +103,21 @@ class Log {
   uint64_t BeginOfLast(uint64_t bytes) const;
 
  private:
+  // A segment that was freed.
+  struct Freed {
+    uint64_t first;
+    int64_t last_time_ms;
+  };
+  static constexpr size_t kFreedRemembered = 64;
+
   void PushSegment(SegmentPtr segment);
+  void Remember(const Segment& freed);
   // A segment for `bytes` more, of the size the topic's traffic asks for if the budget allows.
   SegmentPtr MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms);
 
   const std::shared_ptr<Storage> storage_;
   std::deque<SegmentPtr> segments_;  // never empty
+  std::deque<Freed> freed_;          // oldest first; the first may stand for several
   uint64_t held_bytes_ = 0;
   uint32_t next_capacity_ = Segment::kPage;
   int64_t last_segment_ms_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <cstdint>
@@ -20,6 +21,8 @@ struct Memory {
   BlockPool pool;
   // Capacity of the segments of a busy topic. A multiple of 4 KiB.
   const uint32_t max_segment_bytes;
+  // A publish found no room here: whoever keeps what nobody needs is to let go of it.
+  std::atomic<bool> wanted{false};
 };
 
 // One topic's share of it. Segments keep it alive: a frame that is still on its way out may hold

@@ -7,6 +7,8 @@
 #include "broker/engine/limits.h"
 #include "broker/engine/pattern.h"
 #include "broker/rpc/convert.h"
+#include "broker/rpc/page.h"
+#include "broker/rpc/snapshot_service.h"
 #include "broker/rpc/status.h"
 #include "broker/rpc/stream_table.h"
 #include "estiba/v1/admin.pb.h"
@@ -15,17 +17,6 @@ namespace estiba {
 namespace {
 
 using google::protobuf::Empty;
-
-constexpr uint32_t kDefaultPage = 100;
-constexpr uint32_t kMaxPage = 1000;
-
-absl::Status ReadPageSize(uint32_t asked, size_t* size) {
-  if (asked > kMaxPage) {
-    return absl::InvalidArgumentError(absl::StrCat("page_size: ", asked, ": at most ", kMaxPage));
-  }
-  *size = asked == 0 ? kDefaultPage : asked;
-  return absl::OkStatus();
-}
 
 absl::Status CheckOpen(const RpcContext& context) {
   return context.draining.load(std::memory_order_relaxed) ? ShuttingDown() : absl::OkStatus();
@@ -164,6 +155,12 @@ absl::Status DeleteSubscription(RpcContext& context, const v1::DeleteSubscriptio
   return context.broker.DeleteSubscription(in.name());
 }
 
+absl::Status DetachSubscription(RpcContext& context, const v1::DetachSubscriptionRequest& in,
+                                Empty*) {
+  if (absl::Status s = CheckOpen(context); !s.ok()) return s;
+  return context.broker.DetachSubscription(in.name());
+}
+
 absl::Status ListConnections(RpcContext& context, const v1::ListConnectionsRequest& in,
                              v1::ListConnectionsResponse* out) {
   size_t size = 0;
@@ -219,6 +216,10 @@ UnaryHandler::Function AdminMethod(RpcContext& context, std::string_view method)
   if (method == "GetSubscription") return Bind(context, &GetSubscription);
   if (method == "ListSubscriptions") return Bind(context, &ListSubscriptions);
   if (method == "DeleteSubscription") return Bind(context, &DeleteSubscription);
+  if (method == "DetachSubscription") return Bind(context, &DetachSubscription);
+  if (method == "GetSnapshot") return Bind(context, &GetSnapshot);
+  if (method == "ListSnapshots") return Bind(context, &ListSnapshots);
+  if (method == "DeleteSnapshot") return Bind(context, &DeleteSnapshot);
   if (method == "ListConnections") return Bind(context, &ListConnections);
   if (method == "CloseConnections") return Bind(context, &CloseConnections);
   return nullptr;

@@ -105,6 +105,7 @@ absl::Status ReadSubscriptionConfig(absl::string_view field, const v1::Subscript
       return s;
     }
   }
+  out->retain_acked = in.retain_acked();
   if (!in.filter().empty()) {
     absl::StatusOr<std::shared_ptr<const Filter>> filter = Filter::Compile(in.filter());
     if (!filter.ok()) {
@@ -187,6 +188,7 @@ void WriteConfig(const SubscriptionConfig& config, v1::SubscriptionConfig* out) 
     out->mutable_dead_letter()->set_topic(config.dead_letter.topic);
     out->mutable_dead_letter()->set_max_attempts(config.dead_letter.max_attempts);
   }
+  out->set_retain_acked(config.retain_acked);
 }
 
 // Of a subscription of either kind.
@@ -214,6 +216,10 @@ void WriteFigures(const Source& subscription, absl::string_view topic, v1::Subsc
   stats->set_delayed_messages(from.figures.delayed_messages);
   stats->set_dead_lettered_messages(from.figures.dead_lettered_messages);
   stats->set_dead_letter_waiting(from.figures.dead_letter_waiting);
+  stats->set_paused(from.figures.paused != 0);
+  stats->set_skipped_messages(from.figures.skipped_messages);
+  stats->set_seeks(from.figures.seeks);
+  stats->set_detached(from.figures.detached != 0);
 }
 
 }  // namespace

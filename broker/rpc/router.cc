@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "broker/rpc/admin_service.h"
+#include "broker/rpc/control_service.h"
 #include "broker/rpc/health_service.h"
 #include "broker/rpc/publish_once.h"
 #include "broker/rpc/publish_stream.h"
@@ -55,6 +56,9 @@ CallHandlerPtr Route(RpcContext& context, const CallPtr& call) {
     if (method == "Stats") return new StatsStream(context, call);
     if (UnaryHandler::Function function = AdminMethod(context, method)) {
       return new UnaryHandler(call, std::move(function));
+    }
+    if (AsyncUnaryHandler::Function function = ControlMethod(context, method)) {
+      return new AsyncUnaryHandler(call, std::move(function));
     }
   } else if (service == "/grpc.health.v1.Health/") {
     if (method == "Check") return new UnaryHandler(call, HealthCheck(context));

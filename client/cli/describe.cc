@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/table.h"
 #include "client/cli/units.h"
 
@@ -83,6 +84,24 @@ std::string SubscriptionTable(const std::vector<SubscriptionInfo>& subscriptions
   return table.Render(color);
 }
 
+std::string SnapshotTable(const std::vector<SnapshotInfo>& snapshots, bool color) {
+  if (snapshots.empty()) return "no snapshots\n";
+  Table table({{"SNAPSHOT"},
+               {"TOPIC"},
+               {"UNACKED", Align::kRight},
+               {"AND ALL FROM", Align::kRight},
+               {"LOST", Align::kRight},
+               {"CREATED"},
+               {"EXPIRES"},
+               {"LABELS"}});
+  for (const SnapshotInfo& s : snapshots) {
+    table.AddRow({Cell(s.name, Style::kCyan), s.topic, HumanCount(s.unacked_messages),
+                  absl::StrCat(s.next_sequence), Concern(s.lost_messages), IsoTime(s.create_time),
+                  IsoTime(s.expire_time), absl::StrJoin(s.labels, ",", absl::PairFormatter("="))});
+  }
+  return table.Render(color);
+}
+
 std::string ConnectionTable(const std::vector<ConnectionInfo>& connections, bool color) {
   if (connections.empty()) return "no connections\n";
   Table table({{"ID", Align::kRight},
@@ -138,6 +157,10 @@ std::string SubscriptionDetail(const SubscriptionInfo& subscription, bool color)
        {"filter", subscription.config.filter.empty() ? "none" : subscription.config.filter},
        {"back-off", RetryText(subscription.config.retry)},
        {"dead letters", DeadLetterText(subscription)},
+       {"keeps consumed", subscription.config.retain_acked ? "as long as the topic does" : "no"},
+       {"delivers", stats.detached ? "nothing: it is detached"
+                    : stats.paused ? "nothing: it is paused"
+                                   : "yes"},
        {"consumers", HumanCount(stats.consumers)},
        {"backlog", absl::StrCat(HumanCount(stats.backlog_messages), " messages")},
        {"outstanding", absl::StrCat(HumanCount(stats.outstanding_messages), " messages")},
@@ -151,7 +174,9 @@ std::string SubscriptionDetail(const SubscriptionInfo& subscription, bool color)
        {"nacked", absl::StrCat(HumanCount(stats.nacked_messages), " messages")},
        {"ack deadline passed", absl::StrCat(HumanCount(stats.expired_leases), " messages")},
        {"passed by filter", absl::StrCat(HumanCount(stats.filtered_messages), " messages")},
-       {"lost in gaps", absl::StrCat(HumanCount(stats.gap_messages), " messages")}},
+       {"lost in gaps", absl::StrCat(HumanCount(stats.gap_messages), " messages")},
+       {"skipped", absl::StrCat(HumanCount(stats.skipped_messages), " messages, in ",
+                                HumanCount(stats.seeks), " seeks and purges")}},
       color);
 }
 

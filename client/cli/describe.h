@@ -16,6 +16,7 @@ namespace estiba::cli {
 
 nlohmann::ordered_json ToJson(const TopicInfo& topic);
 nlohmann::ordered_json ToJson(const SubscriptionInfo& subscription);
+nlohmann::ordered_json ToJson(const SnapshotInfo& snapshot);
 nlohmann::ordered_json ToJson(const ConnectionInfo& connection);
 nlohmann::ordered_json ToJson(const BrokerStats& stats);
 // {"topics": [...]} and the like.
@@ -24,6 +25,7 @@ nlohmann::ordered_json ToJson(const char* name, const std::vector<Info>& all);
 
 std::string TopicTable(const std::vector<TopicInfo>& topics, bool color);
 std::string SubscriptionTable(const std::vector<SubscriptionInfo>& subscriptions, bool color);
+std::string SnapshotTable(const std::vector<SnapshotInfo>& snapshots, bool color);
 std::string ConnectionTable(const std::vector<ConnectionInfo>& connections, bool color);
 
 std::string TopicDetail(const TopicInfo& topic, bool color);

@@ -42,7 +42,8 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
             {"min_backoff", absl::ToDoubleSeconds(subscription.config.retry.min_backoff)},
             {"max_backoff", absl::ToDoubleSeconds(subscription.config.retry.max_backoff)},
             {"dead_letter", subscription.config.dead_letter.topic},
-            {"max_attempts", subscription.config.dead_letter.max_attempts}}},
+            {"max_attempts", subscription.config.dead_letter.max_attempts},
+            {"retain_acked", subscription.config.retain_acked}}},
           {"create_time", IsoTime(subscription.create_time)},
           {"stats",
            {{"next_sequence", stats.next_sequence},
@@ -60,7 +61,22 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
             {"filtered_messages", stats.filtered_messages},
             {"delayed_messages", stats.delayed_messages},
             {"dead_lettered_messages", stats.dead_lettered_messages},
-            {"dead_letter_waiting", stats.dead_letter_waiting}}}};
+            {"dead_letter_waiting", stats.dead_letter_waiting},
+            {"paused", stats.paused},
+            {"detached", stats.detached},
+            {"skipped_messages", stats.skipped_messages},
+            {"seeks", stats.seeks}}}};
+}
+
+ordered_json ToJson(const SnapshotInfo& snapshot) {
+  return {{"name", snapshot.name},
+          {"topic", snapshot.topic},
+          {"labels", snapshot.labels},
+          {"create_time", IsoTime(snapshot.create_time)},
+          {"expire_time", IsoTime(snapshot.expire_time)},
+          {"next_sequence", snapshot.next_sequence},
+          {"unacked_messages", snapshot.unacked_messages},
+          {"lost_messages", snapshot.lost_messages}};
 }
 
 ordered_json ToJson(const ConnectionInfo& connection) {
@@ -119,6 +135,7 @@ ordered_json ToJson(const char* name, const std::vector<Info>& all) {
 
 template ordered_json ToJson(const char*, const std::vector<TopicInfo>&);
 template ordered_json ToJson(const char*, const std::vector<SubscriptionInfo>&);
+template ordered_json ToJson(const char*, const std::vector<SnapshotInfo>&);
 template ordered_json ToJson(const char*, const std::vector<ConnectionInfo>&);
 
 }  // namespace estiba::cli

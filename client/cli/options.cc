@@ -85,6 +85,8 @@ void AddSubscriptionPolicies(CLI::App& app, SubscriptionConfig& target) {
       ->check(CLI::Range(1, 100))
       ->type_name("N")
       ->needs(dead_letter);
+  app.add_flag("--retain-acked", target.retain_acked,
+               "Keep what is consumed, for seeks, as long as the topic's retention does");
 }
 
 CLI::Option* AddStartFrom(CLI::App& app, const std::string& name, StartFrom& target,

@@ -1,4 +1,4 @@
-// estiba subscription: create, get, list, delete.
+// estiba subscription: create, get, list, delete; the rest is in subscription_control and snapshot.
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +10,8 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/options.h"
 #include "client/cli/output.h"
+#include "client/cli/snapshot.h"
+#include "client/cli/subscription_control.h"
 #include "estiba/admin.h"
 
 namespace estiba::cli {
@@ -28,6 +30,10 @@ Examples:
   estiba subscription list --topic orders
   estiba subscription create audit 'orders.>'      over all topics that match
   estiba subscription get billing
+  estiba subscription pause billing; estiba subscription resume billing
+  estiba subscription seek billing --to '10m ago'
+  estiba subscription purge billing
+  estiba subscription snapshot create before-deploy billing
   estiba subscription delete billing)";
 
 struct CreateOptions {
@@ -126,7 +132,7 @@ void AddCreate(CLI::App& subscription, Context& context) {
 
 void AddSubscription(CLI::App& app, Context& context) {
   CLI::App* subscription =
-      app.add_subcommand("subscription", "Create, show, list and delete subscriptions");
+      app.add_subcommand("subscription", "Create, show, control and delete subscriptions");
   subscription->require_subcommand(1);
   subscription->footer(kHelp);
   AddCreate(*subscription, context);
@@ -143,6 +149,9 @@ void AddSubscription(CLI::App& app, Context& context) {
   list->add_option("-t,--topic", *topic, "Only those of this topic")->type_name("TOPIC");
   list->callback(
       [&context, topic] { context.run = [&context, topic] { return List(context, *topic); }; });
+
+  AddSubscriptionControl(*subscription, context);
+  AddSnapshot(*subscription, context);
 
   auto if_exists = std::make_shared<bool>(false);
   CLI::App* remove =

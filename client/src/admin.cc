@@ -4,7 +4,9 @@
 
 #include <utility>
 
+#include "client/src/admin_call.h"
 #include "client/src/admin_codec.h"
+#include "client/src/admin_paging.h"
 #include "client/src/connection.h"
 #include "client/src/duration_codec.h"
 #include "client/src/stats_watch.h"
@@ -13,54 +15,12 @@
 
 namespace estiba {
 
-using internal::Connection;
+using internal::AllPages;
+using internal::Call;
 using internal::FromProto;
+using internal::MakePage;
+using internal::SetPage;
 using internal::ToProto;
-
-namespace {
-
-// One call of the Admin service, answered with a `Response`.
-template <typename Response>
-absl::StatusOr<Response> Call(Connection& connection, const std::string& name,
-                              const google::protobuf::MessageLite& request,
-                              absl::Duration timeout) {
-  Response response;
-  absl::Status status =
-      connection.Unary("/estiba.v1.Admin/" + name, request, response, absl::Now() + timeout);
-  if (!status.ok()) return status;
-  return response;
-}
-
-template <typename Request>
-void SetPage(const PageRequest& page, Request& request) {
-  request.set_page_size(page.page_size);
-  request.set_page_token(page.page_token);
-}
-
-template <typename T, typename Items>
-Page<T> MakePage(const Items& items, const std::string& next_page_token) {
-  Page<T> page;
-  page.items.reserve(static_cast<size_t>(items.size()));
-  for (const auto& item : items) page.items.push_back(FromProto(item));
-  page.next_page_token = next_page_token;
-  return page;
-}
-
-// Calls `list` with one page request after the other.
-template <typename T, typename List>
-absl::StatusOr<std::vector<T>> AllPages(List list) {
-  std::vector<T> all;
-  PageRequest request{.page_size = 1000};
-  do {
-    absl::StatusOr<Page<T>> page = list(request);
-    if (!page.ok()) return page.status();
-    for (T& item : page->items) all.push_back(std::move(item));
-    request.page_token = page->next_page_token;
-  } while (!request.page_token.empty());
-  return all;
-}
-
-}  // namespace
 
 const char* FullPolicyName(FullPolicy policy) {
   switch (policy) {

@@ -28,6 +28,7 @@ void ToProto(const SubscriptionConfig& config, v1::SubscriptionConfig& out) {
     out.mutable_dead_letter()->set_topic(config.dead_letter.topic);
     out.mutable_dead_letter()->set_max_attempts(config.dead_letter.max_attempts);
   }
+  out.set_retain_acked(config.retain_acked);
 }
 
 void ToProto(const StartFrom& from, v1::StartFrom& out) {
@@ -93,6 +94,7 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.config.retry.min_backoff = FromProto(config.retry().min_backoff());
   info.config.retry.max_backoff = FromProto(config.retry().max_backoff());
   info.config.dead_letter = {config.dead_letter().topic(), config.dead_letter().max_attempts()};
+  info.config.retain_acked = config.retain_acked();
   info.create_time = FromProto(subscription.create_time());
   const v1::SubscriptionStats& stats = subscription.stats();
   info.stats.next_sequence = stats.next_sequence();
@@ -111,6 +113,23 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.stats.delayed_messages = stats.delayed_messages();
   info.stats.dead_lettered_messages = stats.dead_lettered_messages();
   info.stats.dead_letter_waiting = stats.dead_letter_waiting();
+  info.stats.skipped_messages = stats.skipped_messages();
+  info.stats.seeks = stats.seeks();
+  info.stats.paused = stats.paused();
+  info.stats.detached = stats.detached();
+  return info;
+}
+
+SnapshotInfo FromProto(const v1::Snapshot& snapshot) {
+  SnapshotInfo info;
+  info.name = snapshot.name();
+  info.topic = snapshot.topic();
+  info.labels = {snapshot.labels().begin(), snapshot.labels().end()};
+  info.create_time = FromProto(snapshot.create_time());
+  info.expire_time = FromProto(snapshot.expire_time());
+  info.next_sequence = snapshot.next_sequence();
+  info.unacked_messages = snapshot.unacked_messages();
+  info.lost_messages = snapshot.lost_messages();
   return info;
 }
 

@@ -16,6 +16,7 @@ void ToProto(const Message& message, v1::Message& out);
 
 TopicInfo FromProto(const v1::Topic& topic);
 SubscriptionInfo FromProto(const v1::Subscription& subscription);
+SnapshotInfo FromProto(const v1::Snapshot& snapshot);
 BrokerStats FromProto(const v1::StatsResponse& stats);
 ConnectionInfo FromProto(const v1::Connection& connection);
 

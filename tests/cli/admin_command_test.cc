@@ -93,6 +93,60 @@ TEST_CASE("a subscription has the filter and the back-off it was made with") {
   CHECK_THAT(wrong.stderr_text, HasText("filter: column 1"));
 }
 
+TEST_CASE("a subscription is paused, resumed, sought and purged") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"pub", "t", "a", "b", "c"}).status.code == 0);
+  REQUIRE(shell.Estiba({"subscription", "create", "s", "t"}).status.code == 0);
+  CHECK_THAT(shell.Estiba({"subscription", "pause", "s"}).stdout_text,
+             HasText("paused subscription 's', which has 3 messages"));
+  CHECK(shell.Json({"subscription", "get", "s"})["stats"]["paused"] == true);
+  CHECK_THAT(shell.Estiba({"subscription", "get", "s"}).stdout_text, HasText("it is paused"));
+  CHECK(shell.Json({"subscription", "resume", "s"})["stats"]["paused"] == false);
+  const json sought = shell.Json({"subscription", "seek", "s", "--to", "3"});
+  CHECK(sought["next_sequence"] == 3);
+  CHECK(sought["skipped_messages"] == 2);
+  CHECK(shell.Estiba({"sub", "t", "--subscription", "s", "--count", "1"}).stdout_text == "c\n");
+  CHECK(shell.Estiba({"subscription", "seek", "s", "--to", "earliest"}).status.code == 0);
+  CHECK(shell.Estiba({"sub", "t", "--subscription", "s", "--count", "2"}).stdout_text == "a\nb\n");
+  CHECK_THAT(shell.Estiba({"subscription", "purge", "s"}).stdout_text,
+             HasText("purged subscription 's' of 1 messages"));
+  CHECK(shell.Estiba({"subscription", "seek", "s"}).status.code == 2);
+  CHECK(shell.Estiba({"subscription", "seek", "s", "--to", "nowhere"}).status.code == 2);
+  CHECK(shell.Estiba({"subscription", "purge", "nope"}).status.code == 3);
+}
+
+TEST_CASE("a snapshot is taken, listed, sought to and deleted; a subscription is detached") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"topic", "create", "t", "--retention-age", "1h"}).status.code == 0);
+  REQUIRE(shell.Estiba({"pub", "t", "a", "b", "c"}).status.code == 0);
+  const json made = shell.Json({"subscription", "create", "s", "t", "--retain-acked"});
+  CHECK(made["config"]["retain_acked"] == true);
+  const json snapshot = shell.Json({"subscription", "snapshot", "create", "snap", "s",
+                                    "--expire-after", "1h", "--label", "a=1", "--label", "b=2"});
+  CHECK(snapshot["labels"]["a"] == "1");
+  CHECK(snapshot["labels"]["b"] == "2");
+  CHECK(shell.Estiba({"sub", "t", "--subscription", "s", "--count", "3"}).stdout_text ==
+        "a\nb\nc\n");
+  CHECK_THAT(shell.Estiba({"subscription", "snapshot", "list"}).stdout_text, HasText("a=1,b=2"));
+  CHECK(shell.Json({"subscription", "snapshot", "list", "--topic", "t"})["snapshots"].size() == 1);
+  CHECK_THAT(shell.Estiba({"subscription", "seek", "s", "--to-snapshot", "snap"}).stdout_text,
+             HasText("goes on from sequence 1"));
+  CHECK(shell.Estiba({"subscription", "seek", "s", "--to", "1", "--to-snapshot", "snap"})
+            .status.code == 2);
+  CHECK(shell.Estiba({"sub", "t", "--subscription", "s", "--count", "3"}).stdout_text ==
+        "a\nb\nc\n");
+  CHECK(
+      shell.Estiba({"subscription", "snapshot", "create", "x", "s", "--label", "y"}).status.code ==
+      2);
+  CHECK(shell.Estiba({"subscription", "snapshot", "delete", "snap"}).status.code == 0);
+  CHECK(shell.Estiba({"subscription", "snapshot", "delete", "snap"}).status.code == 3);
+  CHECK(shell.Estiba({"subscription", "snapshot", "delete", "snap", "--if-exists"}).status.code ==
+        0);
+  CHECK(shell.Estiba({"subscription", "detach", "s"}).status.code == 0);
+  CHECK_THAT(shell.Estiba({"subscription", "get", "s"}).stdout_text, HasText("it is detached"));
+  CHECK(shell.Estiba({"sub", "t", "--subscription", "s", "--count", "1"}).status.code == 1);
+}
+
 TEST_CASE("figures come once, again and again, and as rates") {
   const Shell shell;
   REQUIRE(shell.Estiba({"pub", "t", "a", "b"}).status.code == 0);

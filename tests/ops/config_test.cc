@@ -102,6 +102,7 @@ TEST_CASE("Every field holds what was given") {
                                   "--ack-deadline=12s",
                                   "--max-topics=13",
                                   "--max-subscriptions=14",
+                                  "--max-snapshots=16",
                                   "--max-streams=15",
                                   "--max-pending-requests=21",
                                   "--frame-bytes=160KiB",
@@ -126,6 +127,7 @@ TEST_CASE("Every field holds what was given") {
   CHECK(config.ack_deadline == absl::Seconds(12));
   CHECK(config.max_topics == 13);
   CHECK(config.max_subscriptions == 14);
+  CHECK(config.max_snapshots == 16);
   CHECK(config.max_streams == 15);
   CHECK(config.max_pending_requests == 21);
   CHECK(config.frame_bytes == 160 * 1024);

@@ -120,6 +120,9 @@ TEST_CASE("A wrong declaration is refused with its place, line, value and rule")
        "'a' must be another topic"},
       {"topics: [{name: a, subscriptions: [{name: s, max-attempts: 3}]}]",
        "'3' needs a dead-letter topic"},
+      {"topics: [{name: a, subscriptions: [{name: s, retain-acked: maybe}]}]", "'maybe'"},
+      {"topics: [{name: a, subscriptions: [{name: s, retain-acked: true}]}]",
+       "'true' needs a topic with a retention-age or retention-bytes"},
       {"topics: [{name: a, subscriptions: [{name: s, form: latest}]}]",
        "unknown key 'topics[0].subscriptions[0].form'; the nearest is 'from'"},
       {"topics: [{name: a, subscriptions: [{name: s}]}, {name: b, subscriptions: [{name: s}]}]",
@@ -152,7 +155,9 @@ TEST_CASE("More topics or subscriptions than allowed are refused, as many as all
 
 TEST_CASE("Declared topics survive --print-config") {
   const auto printed = LoadWithFile(
-      "topics: [{name: a, budget: 1MiB, subscriptions: [{name: '0', from: latest}]}, {name: "
+      "topics: [{name: a, budget: 1MiB, retention-age: 1h, subscriptions: [{name: '0', from: "
+      "latest, "
+      "retain-acked: true}]}, {name: "
       "'true'}]",
       {"--print-config"});
   REQUIRE(printed.ok());
@@ -164,6 +169,7 @@ TEST_CASE("Declared topics survive --print-config") {
   CHECK(topics[0].budget_bytes == 1u << 20);
   CHECK(topics[0].subscriptions[0].name == "0");
   CHECK(topics[0].subscriptions[0].from == Config::StartFrom::kLatest);
+  CHECK(topics[0].subscriptions[0].retain_acked);
   CHECK(topics[1].name == "true");
 }
 

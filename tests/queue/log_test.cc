@@ -404,5 +404,32 @@ TEST_CASE("Log: runs outlive it, and their bytes are given back with the last of
   CHECK(f.memory->budget.UsedApprox() == 0);
 }
 
+TEST_CASE("Log: it tells where freed segments began that have messages since a time") {
+  Fixture f;
+  Cursor cursor = f.log->At(1);
+  CHECK(f.log->FreedSince(0) == 1);
+  const int64_t start = f.now_ms;
+  // One segment a minute: messages 1-4, 5-8, ...
+  for (int i = 0; i < 200; ++i) {
+    REQUIRE(f.Append(4, 1'000));
+    cursor.SkipTo(f.log->end_sequence());
+    f.log->Reclaim();
+  }
+  const uint64_t begin = f.log->begin_sequence();
+  REQUIRE(begin > 700);
+  CHECK(f.log->FreedSince(f.now_ms + 1) == begin);
+  SECTION("of those freed last, each") {
+    for (uint64_t first = begin - 4; first > begin - 200; first -= 4) {
+      const int64_t time = start + kMinute * static_cast<int64_t>((first + 3) / 4);
+      REQUIRE(f.log->FreedSince(time) == first);
+      REQUIRE(f.log->FreedSince(time - 1) == first);
+    }
+  }
+  SECTION("of those before, only the first of all") {
+    CHECK(f.log->FreedSince(start) == 1);
+    CHECK(f.log->FreedSince(start + 5 * kMinute) == 1);
+  }
+}
+
 }  // namespace
 }  // namespace estiba

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -91,6 +92,18 @@ struct SubscriptionStats {
   uint64_t delayed_messages = 0;   // waiting for the time of their redelivery (no counter)
   uint64_t dead_lettered_messages = 0;
   uint64_t dead_letter_waiting = 0;  // to leave for the dead-letter topic (no counter)
+  uint64_t skipped_messages = 0;     // passed over by seeks and purges
+  uint64_t seeks = 0;
+  bool paused = false;
+  bool detached = false;
+};
+
+// What a seek has done.
+struct SeekOutcome {
+  // The first sequence that is delivered as new.
+  uint64_t next_sequence = 0;
+  // Not consumed before, and now counted as consumed.
+  uint64_t skipped_messages = 0;
 };
 
 struct SubscriptionInfo {
@@ -111,6 +124,25 @@ struct RequestStats {
   uint64_t expired = 0;       // not answered in time
   uint64_t no_responders = 0;
   uint64_t refused = 0;  // too many were waiting
+};
+
+struct SnapshotOptions {
+  // At most 64; keys of 1-63 bytes, values of at most 63.
+  std::map<std::string, std::string> labels = {};
+  // After this long it is deleted: 1 s - 31 days. Zero: 7 days.
+  absl::Duration expire_after = absl::ZeroDuration();
+};
+
+struct SnapshotInfo {
+  std::string name;
+  std::string topic;
+  std::map<std::string, std::string> labels;
+  absl::Time create_time;
+  absl::Time expire_time;
+  // Every message from here on is in it, and so many before.
+  uint64_t next_sequence = 0;
+  uint64_t unacked_messages = 0;
+  uint64_t lost_messages = 0;  // taken from it by retention or drop-oldest
 };
 
 struct BrokerStats {
@@ -211,6 +243,29 @@ class Admin {
                                                            const PageRequest& page = {});
   absl::StatusOr<std::vector<SubscriptionInfo>> ListAllSubscriptions(const std::string& topic = "");
   absl::Status DeleteSubscription(const std::string& name);
+  // Everything published before counts as consumed. How many messages were not before.
+  absl::StatusOr<uint64_t> PurgeSubscription(const std::string& name);
+  // A paused subscription keeps consumers and backlog, and delivers nothing.
+  absl::StatusOr<SubscriptionInfo> PauseSubscription(const std::string& name);
+  absl::StatusOr<SubscriptionInfo> ResumeSubscription(const std::string& name);
+  // Everything before `to` counts as consumed; what is kept from there on is delivered, again if
+  // need be. See SeekSubscription in proto/estiba/v1/admin.proto.
+  absl::StatusOr<SeekOutcome> SeekSubscription(const std::string& name, StartFrom to);
+  absl::StatusOr<SeekOutcome> SeekSubscriptionToSnapshot(const std::string& name,
+                                                         const std::string& snapshot);
+  // Drops all it holds; streams and requests get FAILED_PRECONDITION until it is deleted.
+  absl::Status DetachSubscription(const std::string& name);
+
+  // What the subscription has not consumed now, and everything published after.
+  absl::StatusOr<SnapshotInfo> CreateSnapshot(const std::string& name,
+                                              const std::string& subscription,
+                                              const SnapshotOptions& options = {});
+  absl::StatusOr<SnapshotInfo> GetSnapshot(const std::string& name);
+  // Only those of `topic`, unless it is empty.
+  absl::StatusOr<Page<SnapshotInfo>> ListSnapshots(const std::string& topic = "",
+                                                   const PageRequest& page = {});
+  absl::StatusOr<std::vector<SnapshotInfo>> ListAllSnapshots(const std::string& topic = "");
+  absl::Status DeleteSnapshot(const std::string& name);
 
   absl::StatusOr<BrokerStats> Stats(const StatsQuery& query = {});
   // The figures at once and after each interval (100 ms - 1 h), on a Client thread, until cancelled

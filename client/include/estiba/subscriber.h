@@ -198,6 +198,8 @@ struct SubscriptionConfig {
   std::string filter = {};
   RetryPolicy retry = {};
   DeadLetterPolicy dead_letter = {};
+  // Keep what it has consumed, for seeks, as long as the topic's retention does.
+  bool retain_acked = false;
 };
 
 struct SubscriberOptions {

@@ -144,6 +144,48 @@ void SubscriptionModel::Gone(const void* consumer) {
   }
 }
 
+void SubscriptionModel::Sought(uint64_t from, uint64_t owed, uint64_t end) {
+  begin_ = begin_ == 0 ? from : std::min(begin_, from);
+  for (uint64_t sequence = owed_; owed_ != 0 && sequence < std::min(from, end); ++sequence) {
+    messages_[sequence].consumed = true;
+  }
+  owed_ = owed;
+  for (auto& [sequence, m] : messages_) {
+    const bool lost = m.lost;
+    m = {};
+    m.lost = lost;
+    m.consumed = sequence < from;
+  }
+  highest_new_ = 0;
+}
+
+SubscriptionModel::Snapshot SubscriptionModel::Take(uint64_t end) const {
+  Snapshot snapshot{begin_, owed_, {}, {}, {}};
+  for (const auto& [sequence, body] : topic_.bodies) {
+    if (sequence < end && !wants(body)) snapshot.unwanted.insert(sequence);
+  }
+  for (const auto& [sequence, m] : messages_) {
+    if (m.lost) snapshot.lost.insert(sequence);
+    if (m.consumed) snapshot.consumed.insert(sequence);
+  }
+  return snapshot;
+}
+
+void SubscriptionModel::Sought(const Snapshot& to) {
+  begin_ = std::min(begin_, to.begin);
+  owed_ = to.owed;
+  for (uint64_t sequence = begin_; sequence < to.begin; ++sequence) messages_[sequence] = {};
+  for (auto& [sequence, m] : messages_) {
+    m = {};
+    m.consumed = sequence < to.begin;
+    m.maybe = sequence < to.owed;
+  }
+  for (const uint64_t sequence : to.consumed) messages_[sequence].consumed = true;
+  for (const uint64_t sequence : to.lost) messages_[sequence].lost = true;
+  for (const uint64_t sequence : to.unwanted) messages_[sequence].maybe = true;
+  highest_new_ = 0;
+}
+
 void SubscriptionModel::Settled() {
   for (auto& [sequence, m] : messages_) {
     if (!m.ack_handed_over) continue;
@@ -176,7 +218,7 @@ void SubscriptionModel::CheckComplete(uint64_t end, uint64_t letters_waiting) co
     const auto it = messages_.find(sequence);
     if (it == messages_.end()) return Fail(sequence, "never delivered, and not declared lost");
     const Message& m = it->second;
-    if (m.consumed || m.lost) continue;
+    if (m.consumed || m.lost || (m.maybe && m.attempt == 0)) continue;
     const bool letter = m.terminated || (max_attempts != 0 && m.attempt >= max_attempts);
     if (!letter || letters_waiting-- == 0) {
       return Fail(sequence, "neither consumed nor declared lost");

@@ -61,6 +61,21 @@ class SubscriptionModel {
   void ExtendedAndSettled(const void* consumer, uint64_t first, uint64_t last, int64_t now_ms,
                           int64_t until_ms);
   void Gone(const void* consumer);
+  // Sought, at this moment: what comes before `from` is consumed, and from there on nothing is; it
+  // owes all from `owed` on.
+  void Sought(uint64_t from, uint64_t owed, uint64_t end);
+  // What is consumed of it at this moment, and sought to that.
+  struct Snapshot {
+    uint64_t begin = 0;
+    uint64_t owed = 0;
+    std::set<uint64_t> consumed;
+    std::set<uint64_t> lost;
+    // What its filter does not want: passed, or not yet.
+    std::set<uint64_t> unwanted;
+  };
+  // `end`: of the topic.
+  Snapshot Take(uint64_t end) const;
+  void Sought(const Snapshot& to);
   // Everything handed over has taken effect.
   void Settled();
 
@@ -91,6 +106,7 @@ class SubscriptionModel {
     bool ack_handed_over = false;
     bool consumed = false;
     bool lost = false;
+    bool maybe = false;  // it may be that it is consumed already
     bool dead = false;
     bool terminated = false;
   };

@@ -82,7 +82,11 @@ void Program::Step() {
   if (n < 77) return Subscribe();
   if (n < 84) return Advance();
   if (n < 89) return Crash();
-  if (n < 92) return ChangeCredit();
+  if (n < 90) return ChangeCredit();
+  if (n < 92) {
+    const uint64_t m = Below(6);
+    return m == 0 ? Pause() : m < 3 ? Seek() : m == 3 ? TakeSnapshot() : SeekToSnapshot();
+  }
   if (n < 94) return Abandon();
   if (n < 96) return DeleteSubscription();
   if (n < 98) return MakeTopic();
@@ -155,6 +159,9 @@ void Program::DeleteTopic() {
   if (t == nullptr || t->deleted || !OneIn(3)) return;
   Trace("delete " + t->name);
   t->deleted = true;
+  snapshots_.erase(std::remove_if(snapshots_.begin(), snapshots_.end(),
+                                  [&](const SimSnapshot& s) { return s.topic == t; }),
+                   snapshots_.end());
   for (auto& s : subscriptions_) {
     if (s->topic == t) End(*s);
   }
@@ -308,10 +315,14 @@ void Program::Subscribe() {
     if (t->chain) s->model->Begin(1, 1);
   }
   s->model->mixed = s->model->mixed || s->modes == Modes::kMixed;
-  s->model->allow_gaps_not_kept = start.kind == StartPosition::Kind::kSequence;
+  s->model->allow_gaps_not_kept =
+      start.kind == StartPosition::Kind::kSequence || start.kind == StartPosition::Kind::kTime;
   s->first_of_topic = !t->had_subscription && start.kind == StartPosition::Kind::kEarliest;
   t->had_subscription = true;
   if (!t->chain) s->config = RandomConfig(s->model);
+  const bool retention = t->config.retention_age_ms != 0 || t->config.retention_bytes != 0;
+  s->config.retain_acked = retention && OneIn(3);
+  t->retained |= s->config.retain_acked;
   const absl::StatusOr<SubscriptionPtr> made =
       broker_->UseSubscription(s->name, t->name, start, s->config);
   if (!made.ok()) return Fail(made.status().ToString());
@@ -437,6 +448,7 @@ void Program::OnDelivery(SimConsumer& c, const Delivery& d, const Stream::Frame&
   if (c.max_messages != 0 && held > c.max_messages) {
     Fail(absl::StrCat(held, " messages outstanding, of ", c.max_messages));
   }
+  if (c.subscription->paused) Fail("a delivery from a paused subscription");
   model.Delivered(&c, c.mode, frame, c.deadline_ms, world_.clock.steady_ms);
   if (c.prompt) Accept(c, true);
 }
@@ -574,6 +586,102 @@ void Program::ChangeCredit() {
   if (after != 0) c->max_messages = after;
 }
 
+void Program::Seek() {
+  SimSubscription* s = Pick(subscriptions_);
+  if (s == nullptr || s->ended || s->name.empty()) return;
+  Settle();
+  if (s->ended || !failure_.empty()) return;
+  StartPosition to;
+  to.kind = static_cast<StartPosition::Kind>(Below(4));
+  to.sequence = 1 + Below(s->topic->next_sequence + 3);
+  to.time_ms = world_.clock.wall_ms - static_cast<int64_t>(Below(5'000));
+  Trace(absl::StrCat("seek ", s->name, " to kind ", static_cast<int>(to.kind), " ", to.sequence));
+  bool answered = false;
+  s->subscription->Seek(to, [&, s](const absl::StatusOr<SeekResult>& result) {
+    answered = true;
+    if (!result.ok()) return Fail(result.status().ToString());
+    const uint64_t end = s->topic->next_sequence;
+    const bool told =
+        to.kind == StartPosition::Kind::kSequence || to.kind == StartPosition::Kind::kTime;
+    switch (to.kind) {
+      case StartPosition::Kind::kEarliest:
+        if (result->from != 1) Fail("earliest is not 1");
+        break;
+      case StartPosition::Kind::kLatest:
+        if (result->from != end || result->next_sequence != end) Fail("latest is not the end");
+        break;
+      case StartPosition::Kind::kSequence:
+        if (result->from != to.sequence) Fail("sought to another sequence");
+        break;
+      case StartPosition::Kind::kTime:
+        break;
+    }
+    s->model->allow_gaps_not_kept |= told;
+    s->model->Sought(result->from, told ? result->from : result->next_sequence, end);
+  });
+  Settle();
+  if (!answered) Fail("a seek was not answered");
+}
+
+void Program::TakeSnapshot() {
+  SimSubscription* s = Pick(subscriptions_);
+  if (s == nullptr || s->ended || s->name.empty() || s->modes == Modes::kMixed) return;
+  Settle();
+  if (s->ended || !failure_.empty() || !s->model->begun()) return;
+  const std::string name = absl::StrCat("snapshot-", ++names_);
+  Trace(absl::StrCat("take ", name, " of ", s->name));
+  const SubscriptionModel::Snapshot model = s->model->Take(s->topic->next_sequence);
+  broker_->snapshots().Create(name, s->subscription, {}, 3'600'000,
+                              [&, s](const absl::StatusOr<SnapshotPtr>& made) {
+                                if (!made.ok()) return Fail(made.status().ToString());
+                                snapshots_.push_back({*made, s->topic, model});
+                              });
+  Settle();
+}
+
+void Program::SeekToSnapshot() {
+  if (snapshots_.empty()) return;
+  const SimSnapshot snapshot = snapshots_[Below(snapshots_.size())];
+  if (OneIn(4)) {
+    Trace("delete " + snapshot.snapshot->name());
+    snapshots_.erase(std::find_if(
+        snapshots_.begin(), snapshots_.end(),
+        [&](const SimSnapshot& other) { return other.snapshot == snapshot.snapshot; }));
+    if (const absl::Status status = broker_->snapshots().Delete(snapshot.snapshot->name());
+        !status.ok()) {
+      Fail(status.ToString());
+    }
+    return;
+  }
+  for (auto& s : subscriptions_) {
+    if (s->topic != snapshot.topic || s->ended || s->name.empty() || !s->model->begun()) continue;
+    Settle();
+    if (s->ended || !failure_.empty()) return;
+    Trace(absl::StrCat("seek ", s->name, " to ", snapshot.snapshot->name()));
+    bool answered = false;
+    s->subscription->SeekTo(snapshot.snapshot, [&](const absl::StatusOr<SeekResult>& result) {
+      answered = true;
+      if (!result.ok()) return Fail(result.status().ToString());
+      s->model->allow_gaps_not_kept = true;
+      s->model->Sought(snapshot.model);
+    });
+    Settle();
+    if (!answered) Fail("a seek was not answered");
+    return;
+  }
+}
+
+void Program::Pause() {
+  SimSubscription* s = Pick(subscriptions_);
+  if (s == nullptr || s->ended || s->name.empty()) return;
+  const bool paused = !s->paused;
+  Trace(absl::StrCat(paused ? "pause " : "resume ", s->name));
+  if (!paused) s->paused = false;
+  s->subscription->SetPaused(paused, [](const absl::Status&) {});
+  Settle();
+  s->paused = paused;
+}
+
 void Program::Remove(SimConsumer& c) {
   Trace(absl::StrCat("remove ", Name(c.stream.get())));
   c.removed = true;
@@ -630,6 +738,11 @@ void Program::AckAll(SimConsumer& c) {
 
 void Program::Finish() {
   Trace("finish");
+  for (const SimSnapshot& s : std::exchange(snapshots_, {})) {
+    if (const absl::Status status = broker_->snapshots().Delete(s.snapshot->name()); !status.ok()) {
+      Fail(status.ToString());
+    }
+  }
   for (auto& s : subscriptions_) {
     for (auto& c : s->consumers) {
       if (c->stream != nullptr && !c->removed) Remove(*c);
@@ -645,7 +758,10 @@ void Program::Finish() {
     }
   }
   for (auto& s : subscriptions_) {
-    if (!s->ended) AddConsumer(*s, true);
+    if (s->ended) continue;
+    s->paused = false;
+    s->subscription->SetPaused(false, [](const absl::Status&) {});
+    AddConsumer(*s, true);
   }
   for (auto& t : topics_) {
     if (t->deleted || Live(*t)) continue;
@@ -725,7 +841,7 @@ void Program::Finish() {
     if (letters_wait) break;
     const uint64_t held = t->topic->storage()->budget.UsedApprox();
     const uint64_t producers = 2 * (256 + 256 * 16);
-    if (held > 3 * sizeof(Segment) + producers) {
+    if (held > 3 * sizeof(Segment) + producers && !t->retained) {
       return Fail(absl::StrCat(t->name, " holds ", held, " bytes after all was consumed"));
     }
   }

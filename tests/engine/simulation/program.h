@@ -42,6 +42,7 @@ class Program {
     // Private subscriptions come one after the other, and each takes over from the last.
     bool chain = false;
     bool had_subscription = false;
+    bool retained = false;  // a subscription asks for what is consumed
     std::deque<Publisher> publishers;
     std::deque<std::shared_ptr<Batch>> batches;  // in the order handed over
     size_t first_unanswered = 0;
@@ -76,8 +77,15 @@ class Program {
     Modes modes = Modes::kExplicit;
     SubscriptionConfig config;
     bool ended = false;
+    bool paused = false;
     bool first_of_topic = false;  // gets everything from the beginning
     std::vector<std::unique_ptr<SimConsumer>> consumers;
+  };
+
+  struct SimSnapshot {
+    SnapshotPtr snapshot;
+    SimTopic* topic = nullptr;
+    SubscriptionModel::Snapshot model;
   };
 
   uint64_t Below(uint64_t limit) { return random_() % limit; }
@@ -107,6 +115,10 @@ class Program {
   void Update();
   void NackLater(SimConsumer& c);
   void ChangeCredit();
+  void Seek();
+  void Pause();
+  void TakeSnapshot();
+  void SeekToSnapshot();
   void Crash();
   void Advance();
 
@@ -133,6 +145,7 @@ class Program {
   std::vector<std::unique_ptr<SimSubscription>> subscriptions_;
   std::vector<Undertaker> undertakers_;
   uint64_t forced_bytes_ = 0;
+  std::vector<SimSnapshot> snapshots_;
   uint64_t names_ = 0;
   int step_ = 0;
   std::string failure_;
