@@ -167,7 +167,8 @@ void Subscription::Redeliver(Run run, uint32_t attempt, int64_t delay_ms) {
   if (delay_ms <= 0) return redeliveries_.Insert({std::move(run), attempt});
   const int64_t now = around_.clock.SteadyMillis();
   if (retries_ == nullptr) retries_ = std::make_unique<RetryQueue>(now);
-  retries_->Add({std::move(run), attempt}, now + delay_ms);
+  // Part of the clock's present millisecond is over.
+  retries_->Add({std::move(run), attempt}, now + delay_ms + 1);
 }
 
 void Subscription::ArmRetryTimer() {

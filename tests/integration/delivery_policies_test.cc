@@ -131,7 +131,7 @@ TEST_CASE("A nack may say how long to wait, and an ack still reaches what waits"
   REQUIRE(again.size() == 1);
   CHECK(again[0].sequence == 2);
   CHECK(std::chrono::steady_clock::now() - nacked >= std::chrono::milliseconds(200));
-  CHECK(broker.GetSubscription("s").stats().delayed_messages() == 1);
+  CHECK(Eventually([&] { return broker.GetSubscription("s").stats().delayed_messages() == 1; }));
   REQUIRE(consumer.Ack(1, 2));
   CHECK(Eventually([&] {
     const v1::SubscriptionStats stats = broker.GetSubscription("s").stats();
