@@ -47,6 +47,7 @@ absl::StatusOr<SubscriptionConfig> ToConfig(const Config::SubscriptionDeclaratio
                   absl::ToInt64Milliseconds(from.max_backoff)};
   config.dead_letter = {from.dead_letter_topic, from.max_attempts};
   config.retain_acked = from.retain_acked;
+  config.idle_expiry_ms = absl::ToInt64Milliseconds(from.idle_expiry);
   if (from.filter.empty()) return config;
   absl::StatusOr<std::shared_ptr<const Filter>> filter = Filter::Compile(from.filter);
   if (!filter.ok()) return filter.status();
@@ -136,8 +137,8 @@ absl::Status Daemon::Start() {
 absl::Status Daemon::MakeDeclaredTopics() {
   for (const Config::TopicDeclaration& t : config_.topics) {
     const TopicConfig topic_config = {ToPolicy(t.full_policy), t.budget_bytes,
-                                      absl::ToInt64Milliseconds(t.retention_age),
-                                      t.retention_bytes};
+                                      absl::ToInt64Milliseconds(t.retention_age), t.retention_bytes,
+                                      absl::ToInt64Milliseconds(t.idle_expiry)};
     if (absl::Status s = broker_.CreateTopic(t.name, topic_config).status(); !s.ok()) return s;
   }
   // Topics first: any of them may be another's dead-letter topic.
@@ -160,7 +161,13 @@ void Daemon::ScheduleHousekeeping() {
   housekeeping_.expires_after(absl::ToChronoMilliseconds(kHousekeeping));
   housekeeping_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    broker_.Rest();
+    const Expired expired = broker_.Rest();
+    for (const std::string& name : expired.subscriptions) {
+      log::Info("Subscription deleted, as nobody used it", {{"subscription", name}});
+    }
+    for (const std::string& name : expired.topics) {
+      log::Info("Topic deleted, as nobody used it", {{"topic", name}});
+    }
     ReturnFreeMemory();
     ScheduleHousekeeping();
   });

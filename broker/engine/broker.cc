@@ -58,6 +58,9 @@ absl::Status Broker::CheckAgrees(absl::string_view name, const SubscriptionConfi
   if (wanted.retain_acked && !has.retain_acked) {
     return Differs(name, "and does not keep what is acked");
   }
+  if (wanted.idle_expiry_ms != 0 && wanted.idle_expiry_ms != has.idle_expiry_ms) {
+    return Differs(name, "with another idle expiry");
+  }
   return absl::OkStatus();
 }
 
@@ -138,6 +141,11 @@ absl::StatusOr<TopicPtr> Broker::UseTopic(absl::string_view name) {
 absl::Status Broker::DeleteTopic(absl::string_view name) {
   const TopicPtr topic = topics_->Remove(name);
   if (topic == nullptr) return NotFound("topic", name);
+  Retire(topic);
+  return absl::OkStatus();
+}
+
+void Broker::Retire(const TopicPtr& topic) {
   topic_count_.fetch_sub(1, std::memory_order_relaxed);
   topic->Delete();
   patterns_->Leave(topic);
@@ -149,7 +157,6 @@ absl::Status Broker::DeleteTopic(absl::string_view name) {
     if (s->topic() == topic) Forget(s);
   }
   snapshots_->DropOf(topic);
-  return absl::OkStatus();
 }
 
 std::vector<TopicPtr> Broker::ListTopics(absl::string_view after, size_t limit) const {
@@ -186,6 +193,7 @@ absl::StatusOr<SubscriptionPtr> Broker::CreateSubscription(absl::string_view nam
   }
   if (!made) return absl::AlreadyExistsError(absl::StrCat("subscription \"", name, "\" exists"));
   (*topic)->Attach(subscription, start);
+  if (config.idle_expiry_ms != 0) expire_subscriptions_.store(true, std::memory_order_relaxed);
   // Deleted meanwhile? Then DeleteTopic may have looked for its subscriptions too early to see it.
   if ((*topic)->deleted()) {
     Forget(subscription);
@@ -225,6 +233,10 @@ void Broker::Forget(const SubscriptionPtr& subscription) {
 
 absl::StatusOr<SubscriptionPtr> Broker::GetSubscription(absl::string_view name) const {
   SubscriptionPtr subscription = subscriptions_.Find(name);
+  if (subscription == nullptr && patterns_->Find(name) != nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("subscription \"", name, "\" is over a pattern, not of one topic"));
+  }
   if (subscription == nullptr) return NotFound("subscription", name);
   return subscription;
 }
@@ -280,9 +292,9 @@ absl::Status Broker::DeleteSubscription(absl::string_view name) {
 }
 
 absl::Status Broker::DetachSubscription(absl::string_view name) {
-  const SubscriptionPtr subscription = subscriptions_.Find(name);
-  if (subscription == nullptr) return NotFound("subscription", name);
-  subscription->DetachForGood();
+  const absl::StatusOr<SubscriptionPtr> subscription = GetSubscription(name);
+  if (!subscription.ok()) return subscription.status();
+  (*subscription)->DetachForGood();
   return absl::OkStatus();
 }
 
@@ -302,6 +314,8 @@ BrokerStats Broker::Stats() const {
   stats.peak_held_bytes = budget.PeakApprox();
   stats.topics = topic_count_.load(std::memory_order_relaxed);
   stats.subscriptions = subscription_count_.load(std::memory_order_relaxed);
+  stats.idle_topics = idle_topics_.load(std::memory_order_relaxed);
+  stats.idle_subscriptions = idle_subscriptions_.load(std::memory_order_relaxed);
   {
     absl::MutexLock lock(&retired_mutex_);
     stats.figures = retired_;
@@ -314,16 +328,6 @@ bool Broker::Consumable() const {
   const std::vector<TopicPtr> topics = ListTopics("", kAll);
   return std::any_of(topics.begin(), topics.end(),
                      [](const TopicPtr& topic) { return topic->Consumable(); });
-}
-
-void Broker::Rest() {
-  snapshots_->DropExpired();
-  const bool wanted = around_.memory->wanted.exchange(false, std::memory_order_relaxed);
-  for (const TopicPtr& topic : ListTopics("", kAll)) {
-    topic->Rest();
-    if (wanted) topic->YieldHistory();
-  }
-  around_.memory->pool.Trim();
 }
 
 }  // namespace estiba

@@ -40,7 +40,15 @@ struct BrokerStats {
   uint64_t peak_held_bytes = 0;
   uint32_t topics = 0;
   uint32_t subscriptions = 0;
+  uint64_t idle_topics = 0;  // deleted because they were idle
+  uint64_t idle_subscriptions = 0;
   TopicFigures figures;  // over all topics, also deleted ones
+};
+
+// What housekeeping has deleted, as it was idle for too long.
+struct Expired {
+  std::vector<std::string> topics;
+  std::vector<std::string> subscriptions;
 };
 
 // All topics and subscriptions, by name: the engine's front door.
@@ -105,8 +113,8 @@ class Broker {
   BrokerStats Stats() const;
   // Whether a consumer connected now is still owed something.
   bool Consumable() const;
-  // Housekeeping; to be called every few seconds.
-  void Rest();
+  // Housekeeping; to be called every few seconds, by one thread at a time.
+  Expired Rest();
 
  private:
   // Pairs of a pattern subscription and a topic.
@@ -131,6 +139,8 @@ class Broker {
                                                      absl::string_view pattern,
                                                      const SubscriptionConfig& config,
                                                      const StartPosition& start);
+  void Retire(const TopicPtr& topic);
+  void ExpireIdle(Expired* expired);
 
   const BrokerOptions options_;
   // Shared with those who look topics up by name later, and may outlive this.
@@ -142,6 +152,9 @@ class Broker {
   const std::shared_ptr<SnapshotDirectory> snapshots_;
   std::atomic<uint32_t> topic_count_{0};
   std::atomic<uint32_t> subscription_count_{0};
+  std::atomic<bool> expire_subscriptions_{false};  // there is one that may expire, or was
+  std::atomic<uint64_t> idle_topics_{0};
+  std::atomic<uint64_t> idle_subscriptions_{0};
   mutable absl::Mutex retired_mutex_;
   TopicFigures retired_ ABSL_GUARDED_BY(retired_mutex_);
 };

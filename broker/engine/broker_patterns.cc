@@ -18,9 +18,9 @@ absl::StatusOr<PatternSubscriptionPtr> Broker::MakePattern(absl::string_view nam
         absl::StrCat("from.sequence: ", start.sequence,
                      ": a pattern has topics, each with sequences of its own"));
   }
-  if (config.retain_acked) {
+  if (config.retain_acked || config.idle_expiry_ms != 0) {
     return absl::InvalidArgumentError(
-        "config.retain_acked: true: only for a subscription of one topic");
+        "config.retain_acked, config.idle_expiry: only for a subscription of one topic");
   }
   if (config.dead_letter.max_attempts != 0 && MatchesPattern(pattern, config.dead_letter.topic)) {
     return absl::InvalidArgumentError(absl::StrCat(

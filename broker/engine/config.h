@@ -16,6 +16,7 @@ struct TopicConfig {
   uint64_t budget_bytes = 0;     // 0: only the broker's
   int64_t retention_age_ms = 0;  // 0: never
   uint64_t retention_bytes = 0;  // 0: no limit
+  int64_t idle_expiry_ms = 0;    // 0: never
 };
 
 // How long a message waits before it is delivered again; see Backoff. max_ms 0: not at all.
@@ -37,6 +38,7 @@ struct SubscriptionConfig {
   DeadLetterPolicy dead_letter = {};
   // Keep what is consumed as long as the topic's retention does.
   bool retain_acked = false;
+  int64_t idle_expiry_ms = 0;  // 0: never
 };
 
 // Where a subscription begins, or is sought to.

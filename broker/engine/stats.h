@@ -69,6 +69,7 @@ struct TopicCounters {
   ESTIBA_TOPIC_COUNTERS(ESTIBA_COUNTER)
   Counter held_bytes;
   Counter kept_messages;  // for the first subscription that comes
+  Counter snapshots;
 
   TopicFigures Read() const {
     TopicFigures figures;

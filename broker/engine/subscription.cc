@@ -17,7 +17,8 @@ Subscription::Subscription(std::string name, TopicPtr topic, const SubscriptionC
       frame_bytes_(frame_bytes),
       create_time_ms_(around_.clock.WallMillis()),
       backoff_(config_.retry, around_.seed ^ absl::HashOf(name_, topic_->name())),
-      bookkeeping_(topic_->storage()) {}
+      bookkeeping_(topic_->storage()),
+      used_ms_(around_.clock.SteadyMillis()) {}
 
 // --- From outside -------------------------------------------------------------------------------
 
@@ -68,6 +69,11 @@ void Subscription::Attached(Attachment attachment) {
         attachment = std::move(attachment)]() mutable {
     self->HandleAttached(std::move(attachment));
   });
+}
+
+bool Subscription::IdleExpired(int64_t steady_ms) const {
+  return config_.idle_expiry_ms != 0 && counters_.consumers.Get() == 0 &&
+         steady_ms - used_ms_.load(std::memory_order_relaxed) >= config_.idle_expiry_ms;
 }
 
 SubscriptionStats Subscription::Stats() const {
@@ -178,6 +184,7 @@ void Subscription::HandleRemove(const ConsumerPtr& consumer, bool in_order) {
     Failed(std::move(lease), delay_ms);
   });
   if (consumers_.empty()) {
+    NoteUse();
     // What nobody was told before the leases just now, then those.
     std::vector<Gap> gaps;
     if (consumer->gap_in_flight_) gaps.push_back(*consumer->gap_in_flight_);

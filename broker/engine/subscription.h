@@ -101,6 +101,9 @@ class Subscription final : public Actor {
   void SetPaused(bool paused, ControlDone done);
 
   SubscriptionStats Stats() const;
+  // Whether it has been without consumers, and nothing was asked of it, for as long as its
+  // configuration allows.
+  bool IdleExpired(int64_t steady_ms) const;
 
   // --- For its topic ---
   // Called once, in the topic's turn.
@@ -140,6 +143,7 @@ class Subscription final : public Actor {
   // Takes out everything that is held besides the log, so that nobody holds it any more. `gone`:
   // what of it has been given up.
   IntervalMap<Redelivery> TakeHeld(std::vector<Gap>* gone);
+  void NoteUse() { used_ms_.store(around_.clock.SteadyMillis(), std::memory_order_relaxed); }
   // A private subscription ends with its consumer.
   void EndIfPrivate();
 
@@ -261,6 +265,8 @@ class Subscription final : public Actor {
 
   std::atomic<uint64_t> position_{0};
   std::atomic<uint64_t> followed_{0};
+  // When it was in use last; says nothing while it has consumers.
+  std::atomic<int64_t> used_ms_;
   SubscriptionCounters counters_;
 };
 

@@ -62,6 +62,7 @@ void Subscription::HandleSought(Attachment to, const SeekDone& done) {
                        : absl::AbortedError(absl::StrCat("subscription \"", name_,
                                                          "\" is being made or deleted")));
   }
+  NoteUse();
   const uint64_t end = topic_->end_sequence();
   const uint64_t before = std::max(cursor_.sequence(), pass_over_);
   std::vector<Gap> gone;
@@ -129,6 +130,7 @@ void Subscription::Capture(SnapshotPtr snapshot, ControlDone done) {
       return done(
           absl::AbortedError(absl::StrCat("subscription \"", self->name_, "\" is being made")));
     }
+    self->NoteUse();
     self->topic_->ContentsUnderWay();
     SnapshotContents contents = self->Unconsumed();
     self->topic_->Keep(std::move(snapshot), std::move(contents), std::move(done));
@@ -169,6 +171,7 @@ SnapshotContents Subscription::Unconsumed() const {
 void Subscription::DetachForGood() {
   Post([self = boost::intrusive_ptr<Subscription>(this)] {
     if (self->ended_) return;
+    self->NoteUse();
     self->HandleEnd(absl::FailedPreconditionError(
         absl::StrCat("subscription \"", self->name_, "\" was detached from its topic")));
     self->redeliveries_ = {};
@@ -180,6 +183,7 @@ void Subscription::DetachForGood() {
 void Subscription::SetPaused(bool paused, ControlDone done) {
   Post([self = boost::intrusive_ptr<Subscription>(this), paused, done = std::move(done)] {
     if (self->ended_) return done(self->end_status_);
+    self->NoteUse();
     self->paused_ = paused;
     self->counters_.paused.Set(paused);
     done(absl::OkStatus());

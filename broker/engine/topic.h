@@ -94,6 +94,10 @@ class Topic final : public Actor, private BudgetWaiter {
   // Lets go of what is kept only for seeks, because other topics have no room.
   void YieldHistory();
 
+  // The housekeeper's, who looks every few seconds: whether there has been neither a publish, nor a
+  // subscription, nor a snapshot, for as long as its configuration allows.
+  bool IdleExpired(int64_t steady_ms);
+
   // Counts the pokes of all subscriptions; see Subscription::followed.
   uint64_t pokes() const { return pokes_.load(std::memory_order_acquire); }
   // What lies before is given up; see Gap. Subscriptions follow when poked.
@@ -201,6 +205,8 @@ class Topic final : public Actor, private BudgetWaiter {
   std::deque<AgeMark> age_marks_;    // with retention by age, oldest first
   bool retention_timer_ = false;
   std::atomic<uint64_t> rest_end_{0};  // the housekeeper's
+  std::atomic<uint64_t> used_end_{0};  // the housekeeper's: end_sequence() when in use last,
+  std::atomic<int64_t> used_ms_{0};    // and when that was
 
   WaitList<Subscription> waiting_;
   Notice<Topic> budget_freed_{this, &Topic::HandleBudgetFreed};

@@ -98,6 +98,19 @@ void Topic::Rest() {
   Post([self = TopicPtr(this)] { self->HandleRest(); });
 }
 
+bool Topic::IdleExpired(int64_t steady_ms) {
+  if (config_.idle_expiry_ms == 0) return false;
+  const uint64_t end = log_.end_sequence();
+  bool used =
+      used_end_.exchange(end, std::memory_order_relaxed) != end || counters_.snapshots.Get() != 0;
+  {
+    absl::MutexLock lock(&subscriptions_mutex_);
+    used |= !subscriptions_.empty();
+  }
+  if (used) used_ms_.store(steady_ms, std::memory_order_relaxed);
+  return steady_ms - used_ms_.load(std::memory_order_relaxed) >= config_.idle_expiry_ms;
+}
+
 void Topic::HandleRest() {
   const uint64_t end = log_.end_sequence();
   const bool consumed =

@@ -21,6 +21,7 @@ void Topic::Keep(SnapshotPtr snapshot, SnapshotContents contents, ControlDone do
     snapshot->Keep(std::move(contents));
     snapshot->Trim(self->trim_to());
     self->snapshots_.push_back(snapshot);
+    self->counters_.snapshots.Set(self->snapshots_.size());
     self->HandleMoved();
     done(absl::OkStatus());
   });
@@ -31,6 +32,7 @@ void Topic::Drop(SnapshotPtr snapshot) {
     const auto found = std::find(self->snapshots_.begin(), self->snapshots_.end(), snapshot);
     if (found == self->snapshots_.end()) return;
     self->snapshots_.erase(found);
+    self->counters_.snapshots.Set(self->snapshots_.size());
     snapshot->Drop();
     self->HandleMoved();
   });

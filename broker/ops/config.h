@@ -38,6 +38,7 @@ struct Config {
     std::string dead_letter_topic = {};
     uint32_t max_attempts = 0;
     bool retain_acked = false;
+    absl::Duration idle_expiry;  // 0: never
   };
 
   // A topic that exists before the broker says ready. What the file leaves out is filled in from
@@ -48,6 +49,7 @@ struct Config {
     uint64_t budget_bytes = 0;
     absl::Duration retention_age;
     uint64_t retention_bytes = 0;
+    absl::Duration idle_expiry;  // 0: never
     std::vector<SubscriptionDeclaration> subscriptions;
   };
 

@@ -17,10 +17,11 @@ namespace estiba {
 namespace {
 
 constexpr absl::string_view kTopicKeys[] = {"name",          "full-policy",     "budget",
-                                            "retention-age", "retention-bytes", "subscriptions"};
-constexpr absl::string_view kSubscriptionKeys[] = {"name",        "ack-deadline", "from",
-                                                   "filter",      "min-backoff",  "max-backoff",
-                                                   "dead-letter", "max-attempts", "retain-acked"};
+                                            "retention-age", "retention-bytes", "idle-expiry",
+                                            "subscriptions"};
+constexpr absl::string_view kSubscriptionKeys[] = {
+    "name",        "ack-deadline", "from",         "filter",       "min-backoff",
+    "max-backoff", "dead-letter",  "max-attempts", "retain-acked", "idle-expiry"};
 // What the API fills in; see DeadLetterPolicy in broker.proto.
 constexpr uint32_t kDefaultMaxAttempts = 5;
 constexpr CountRange kMaxAttemptsRange{1, 100};
@@ -86,6 +87,7 @@ class Reader {
     topic.retention_bytes = config_->retention_bytes;
     const auto to_bytes = [](absl::string_view t) { return ParseBytes(t, kTopicBytesRange); };
     const auto to_age = [](absl::string_view t) { return ParseTime(t, kRetentionAgeRange); };
+    const auto to_idle = [](absl::string_view t) { return ParseTime(t, kIdleExpiryRange); };
     const auto to_policy = [](absl::string_view t) { return ParseChoice(t, kFullPolicyNames); };
     const absl::Status status = First({
         ReadName(*map, &topic_names_, &topic.name),
@@ -94,6 +96,7 @@ class Reader {
         Take(*map, "budget", to_bytes, [&](uint64_t v) { topic.budget_bytes = v; }),
         Take(*map, "retention-age", to_age, [&](absl::Duration v) { topic.retention_age = v; }),
         Take(*map, "retention-bytes", to_bytes, [&](uint64_t v) { topic.retention_bytes = v; }),
+        Take(*map, "idle-expiry", to_idle, [&](absl::Duration v) { topic.idle_expiry = v; }),
         ReadSubscriptions(*map, &topic),
     });
     if (!status.ok()) return status;
@@ -131,6 +134,7 @@ class Reader {
       return std::string(t);
     };
     const auto to_attempts = [](absl::string_view t) { return ParseCount(t, kMaxAttemptsRange); };
+    const auto to_idle = [](absl::string_view t) { return ParseTime(t, kIdleExpiryRange); };
     const auto to_bool = [](absl::string_view t) { return ParseSwitch(t); };
     std::optional<absl::Duration> min_backoff;
     std::optional<absl::Duration> max_backoff;
@@ -147,6 +151,7 @@ class Reader {
         Take(*map, "max-attempts", to_attempts, [&](uint32_t v) { subscription.max_attempts = v; }),
         Take(*map, "min-backoff", to_backoff, [&](absl::Duration v) { min_backoff = v; }),
         Take(*map, "max-backoff", to_backoff, [&](absl::Duration v) { max_backoff = v; }),
+        Take(*map, "idle-expiry", to_idle, [&](absl::Duration v) { subscription.idle_expiry = v; }),
         Take(*map, "retain-acked", to_bool, [&](bool v) { subscription.retain_acked = v; }),
     });
     if (!status.ok()) return status;

@@ -27,6 +27,9 @@ void Emit(YAML::Emitter& out, const Config::SubscriptionDeclaration& subscriptio
     out << YAML::Key << "dead-letter" << YAML::Value << subscription.dead_letter_topic;
     out << YAML::Key << "max-attempts" << YAML::Value << subscription.max_attempts;
   }
+  if (subscription.idle_expiry > absl::ZeroDuration()) {
+    out << YAML::Key << "idle-expiry" << YAML::Value << FormatTime(subscription.idle_expiry);
+  }
   if (subscription.retain_acked) out << YAML::Key << "retain-acked" << YAML::Value << true;
   out << YAML::EndMap;
 }
@@ -39,6 +42,9 @@ void Emit(YAML::Emitter& out, const Config::TopicDeclaration& topic) {
   out << YAML::Key << "budget" << YAML::Value << FormatByteSize(topic.budget_bytes);
   out << YAML::Key << "retention-age" << YAML::Value << FormatTime(topic.retention_age);
   out << YAML::Key << "retention-bytes" << YAML::Value << FormatByteSize(topic.retention_bytes);
+  if (topic.idle_expiry > absl::ZeroDuration()) {
+    out << YAML::Key << "idle-expiry" << YAML::Value << FormatTime(topic.idle_expiry);
+  }
   if (!topic.subscriptions.empty()) {
     out << YAML::Key << "subscriptions" << YAML::Value << YAML::BeginSeq;
     for (const auto& subscription : topic.subscriptions) Emit(out, subscription);

@@ -106,6 +106,13 @@ absl::Status ReadSubscriptionConfig(absl::string_view field, const v1::Subscript
     }
   }
   out->retain_acked = in.retain_acked();
+  if (in.has_idle_expiry()) {
+    if (absl::Status s = ReadMillis(absl::StrCat(field, ".idle_expiry"), in.idle_expiry(),
+                                    kMinIdleExpiryMs, kMaxIdleExpiryMs, &out->idle_expiry_ms);
+        !s.ok()) {
+      return s;
+    }
+  }
   if (!in.filter().empty()) {
     absl::StatusOr<std::shared_ptr<const Filter>> filter = Filter::Compile(in.filter());
     if (!filter.ok()) {
@@ -158,6 +165,9 @@ void WriteTopic(const Topic& topic, v1::Topic* out) {
   if (topic.config().retention_age_ms > 0) {
     WriteMillis(topic.config().retention_age_ms, config->mutable_retention_age());
   }
+  if (topic.config().idle_expiry_ms > 0) {
+    WriteMillis(topic.config().idle_expiry_ms, config->mutable_idle_expiry());
+  }
   WriteTime(topic.create_time_ms(), out->mutable_create_time());
   const TopicStats from = topic.Stats();
   v1::TopicStats* stats = out->mutable_stats();
@@ -189,6 +199,7 @@ void WriteConfig(const SubscriptionConfig& config, v1::SubscriptionConfig* out) 
     out->mutable_dead_letter()->set_max_attempts(config.dead_letter.max_attempts);
   }
   out->set_retain_acked(config.retain_acked);
+  if (config.idle_expiry_ms > 0) WriteMillis(config.idle_expiry_ms, out->mutable_idle_expiry());
 }
 
 // Of a subscription of either kind.

@@ -45,6 +45,8 @@ void WriteFigures(const RpcContext& context, v1::StatsResponse* out) {
   out->set_rejected_messages(stats.figures.rejected_messages);
   out->set_dropped_messages(stats.figures.dropped_messages);
   out->set_expired_messages(stats.figures.expired_messages);
+  out->set_idle_topics(stats.idle_topics);
+  out->set_idle_subscriptions(stats.idle_subscriptions);
   WriteRequests(context.requests.Stats(), out->mutable_requests());
   out->set_draining(context.draining.load(std::memory_order_relaxed));
 }

@@ -132,6 +132,7 @@ std::string TopicDetail(const TopicInfo& topic, bool color) {
        {"budget", BytesOr(topic.config.budget_bytes, "the broker's")},
        {"retention", absl::StrCat(DurationOr(topic.config.retention_age, "any age"), ", ",
                                   BytesOr(topic.config.retention_bytes, "any size"))},
+       {"deleted when idle for", DurationOr(topic.config.idle_expiry, "never")},
        {"held", absl::StrCat(HumanCount(stats.held_messages), " messages, ",
                              Bytes(stats.held_bytes), " of memory")},
        {"next sequence", absl::StrCat(stats.next_sequence)},
@@ -157,6 +158,7 @@ std::string SubscriptionDetail(const SubscriptionInfo& subscription, bool color)
        {"filter", subscription.config.filter.empty() ? "none" : subscription.config.filter},
        {"back-off", RetryText(subscription.config.retry)},
        {"dead letters", DeadLetterText(subscription)},
+       {"deleted when idle for", DurationOr(subscription.config.idle_expiry, "never")},
        {"keeps consumed", subscription.config.retain_acked ? "as long as the topic does" : "no"},
        {"delivers", stats.detached ? "nothing: it is detached"
                     : stats.paused ? "nothing: it is paused"

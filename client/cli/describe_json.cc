@@ -13,7 +13,8 @@ ordered_json ToJson(const TopicInfo& topic) {
   ordered_json config = {{"full_policy", FullPolicyName(topic.config.full_policy)},
                          {"budget_bytes", topic.config.budget_bytes},
                          {"retention_age", absl::ToDoubleSeconds(topic.config.retention_age)},
-                         {"retention_bytes", topic.config.retention_bytes}};
+                         {"retention_bytes", topic.config.retention_bytes},
+                         {"idle_expiry", absl::ToDoubleSeconds(topic.config.idle_expiry)}};
   return {{"name", topic.name},
           {"config", std::move(config)},
           {"create_time", IsoTime(topic.create_time)},
@@ -43,7 +44,8 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
             {"max_backoff", absl::ToDoubleSeconds(subscription.config.retry.max_backoff)},
             {"dead_letter", subscription.config.dead_letter.topic},
             {"max_attempts", subscription.config.dead_letter.max_attempts},
-            {"retain_acked", subscription.config.retain_acked}}},
+            {"retain_acked", subscription.config.retain_acked},
+            {"idle_expiry", absl::ToDoubleSeconds(subscription.config.idle_expiry)}}},
           {"create_time", IsoTime(subscription.create_time)},
           {"stats",
            {{"next_sequence", stats.next_sequence},
@@ -110,6 +112,8 @@ ordered_json ToJson(const BrokerStats& stats) {
                        {"rejected_messages", stats.rejected_messages},
                        {"dropped_messages", stats.dropped_messages},
                        {"expired_messages", stats.expired_messages},
+                       {"idle_topics", stats.idle_topics},
+                       {"idle_subscriptions", stats.idle_subscriptions},
                        {"draining", stats.draining},
                        {"requests",
                         {{"pending", stats.requests.pending},

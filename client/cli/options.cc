@@ -85,6 +85,8 @@ void AddSubscriptionPolicies(CLI::App& app, SubscriptionConfig& target) {
       ->check(CLI::Range(1, 100))
       ->type_name("N")
       ->needs(dead_letter);
+  AddDuration(app, "--idle-expiry", target.idle_expiry,
+              "Deleted when nobody has used it for this long: 1s-366d (default never)");
   app.add_flag("--retain-acked", target.retain_acked,
                "Keep what is consumed, for seeks, as long as the topic's retention does");
 }

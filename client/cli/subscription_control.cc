@@ -121,14 +121,18 @@ void AddSubscriptionControl(CLI::App& subscription, Context& context) {
       subscription.add_subcommand("seek", "Go to another place of the topic, back or forward");
   seek->footer(kSeekHelp);
   AddName(*seek, options->name);
-  CLI::Option_group* where = seek->add_option_group("Where", "One of these is required");
-  AddStartFrom(*where, "--to", options->to,
-               "earliest, latest, a sequence, a time (RFC 3339) or '10m ago'");
-  where->add_option("--to-snapshot", options->snapshot, "What this snapshot holds")
-      ->type_name("SNAPSHOT");
-  where->require_option(1);
-  seek->callback([&context, options] {
-    context.run = [&context, options] { return Seek(context, *options); };
+  CLI::Option* to = AddStartFrom(*seek, "--to", options->to,
+                                 "earliest, latest, a sequence, a time (RFC 3339) or '10m ago'");
+  CLI::Option* snapshot =
+      seek->add_option("--to-snapshot", options->snapshot, "What this snapshot holds")
+          ->type_name("SNAPSHOT")
+          ->excludes(to);
+  seek->callback([&context, options, to, snapshot] {
+    const bool placed = to->count() + snapshot->count() > 0;
+    context.run = [&context, options, placed] {
+      return placed ? Seek(context, *options)
+                    : FailUsage(context, "--to or --to-snapshot is required");
+    };
   });
 }
 

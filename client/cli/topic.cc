@@ -113,6 +113,8 @@ void AddCreate(CLI::App& topic, Context& context) {
            "Most memory it may hold, 64KiB or more (default: the broker's budget)");
   AddDuration(*command, "--retention-age", options->config.retention_age,
               "Give up older messages, consumed or not: 1s-31d (default: never)");
+  AddDuration(*command, "--idle-expiry", options->config.idle_expiry,
+              "Deleted when nobody has used it for this long: 1s-366d (default never)");
   AddBytes(*command, "--retention-bytes", options->config.retention_bytes,
            "Give up the oldest messages beyond this, 64KiB or more (default: never)");
   command->add_flag("--if-missing", options->if_missing,

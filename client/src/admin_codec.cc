@@ -11,6 +11,9 @@ void ToProto(const TopicConfig& config, v1::TopicConfig& out) {
     ToProto(config.retention_age, *out.mutable_retention_age());
   }
   out.set_retention_bytes(config.retention_bytes);
+  if (config.idle_expiry != absl::ZeroDuration()) {
+    ToProto(config.idle_expiry, *out.mutable_idle_expiry());
+  }
 }
 
 void ToProto(const SubscriptionConfig& config, v1::SubscriptionConfig& out) {
@@ -29,6 +32,9 @@ void ToProto(const SubscriptionConfig& config, v1::SubscriptionConfig& out) {
     out.mutable_dead_letter()->set_max_attempts(config.dead_letter.max_attempts);
   }
   out.set_retain_acked(config.retain_acked);
+  if (config.idle_expiry != absl::ZeroDuration()) {
+    ToProto(config.idle_expiry, *out.mutable_idle_expiry());
+  }
 }
 
 void ToProto(const StartFrom& from, v1::StartFrom& out) {
@@ -67,6 +73,7 @@ TopicInfo FromProto(const v1::Topic& topic) {
   info.config.budget_bytes = config.budget_bytes();
   info.config.retention_age = FromProto(config.retention_age());
   info.config.retention_bytes = config.retention_bytes();
+  info.config.idle_expiry = FromProto(config.idle_expiry());
   info.create_time = FromProto(topic.create_time());
   const v1::TopicStats& stats = topic.stats();
   info.stats.next_sequence = stats.next_sequence();
@@ -95,6 +102,7 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.config.retry.max_backoff = FromProto(config.retry().max_backoff());
   info.config.dead_letter = {config.dead_letter().topic(), config.dead_letter().max_attempts()};
   info.config.retain_acked = config.retain_acked();
+  info.config.idle_expiry = FromProto(config.idle_expiry());
   info.create_time = FromProto(subscription.create_time());
   const v1::SubscriptionStats& stats = subscription.stats();
   info.stats.next_sequence = stats.next_sequence();
@@ -153,6 +161,8 @@ BrokerStats FromProto(const v1::StatsResponse& stats) {
   out.rejected_messages = stats.rejected_messages();
   out.dropped_messages = stats.dropped_messages();
   out.expired_messages = stats.expired_messages();
+  out.idle_topics = stats.idle_topics();
+  out.idle_subscriptions = stats.idle_subscriptions();
   out.draining = stats.draining();
   const v1::RequestStats& requests = stats.requests();
   out.requests = {requests.pending(),      requests.requests(), requests.replies(),

@@ -433,5 +433,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("Pattern: is not controlled as one topic's subscription is, and says so") {
+  Fixture f;
+  f.Topic("a.b");
+  REQUIRE(f.broker->CreatePattern("p", "a.>", {}, {}).ok());
+  f.Settle();
+  const absl::Status found = f.broker->GetSubscription("p").status();
+  CHECK(absl::IsFailedPrecondition(found));
+  CHECK_THAT(std::string(found.message()), HasText("\"p\" is over a pattern"));
+  CHECK(absl::IsFailedPrecondition(f.broker->DetachSubscription("p")));
+  SubscriptionConfig config;
+  config.retain_acked = true;
+  CHECK(absl::IsInvalidArgument(f.broker->CreatePattern("q", "a.>", config, {}).status()));
+  config.retain_acked = false;
+  config.idle_expiry_ms = 5'000;
+  CHECK(absl::IsInvalidArgument(f.broker->UsePattern("", "a.>", {}, config).status()));
+}
+
 }  // namespace
 }  // namespace estiba::testing

@@ -254,5 +254,83 @@ TEST_CASE("What was acked is kept where it is asked for, and the topic says how 
   CHECK(consumer.gaps().empty());
 }
 
+TEST_CASE("What a subscription made on use keeps, and how long it stays, is agreed upon") {
+  ControlFixture broker;
+  REQUIRE(broker.CreateTopic("plain").ok());
+  v1::TopicConfig config;
+  config.mutable_retention_age()->set_seconds(3600);
+  REQUIRE(broker.CreateTopic("t", config).ok());
+  const auto refusal = [&](const v1::Start& start) {
+    SubscribeStream stream(broker.client, start);
+    return stream.Finish();
+  };
+  v1::Start start = StartOf("plain", "s");
+  start.mutable_config()->set_retain_acked(true);
+  CHECK(refusal(start).error_code() == grpc::INVALID_ARGUMENT);
+  start.set_topic("t.*");
+  CHECK(refusal(start).error_code() == grpc::INVALID_ARGUMENT);
+  start.set_topic("t");
+  start.mutable_config()->mutable_idle_expiry()->set_seconds(60);
+  {
+    SubscribeStream consumer(broker.client, start);
+    consumer.started();
+  }
+  CHECK(broker.GetSubscription("s").config().retain_acked());
+  CHECK(broker.GetSubscription("s").config().idle_expiry().seconds() == 60);
+  start.mutable_config()->mutable_idle_expiry()->set_seconds(61);
+  CHECK(refusal(start).error_code() == grpc::FAILED_PRECONDITION);
+}
+
+TEST_CASE("A subscription over a pattern is not paused, sought, purged, kept or detached") {
+  ControlFixture broker;
+  REQUIRE(broker.CreateTopic("a.b").ok());
+  v1::CreateSubscriptionRequest request;
+  request.set_name("p");
+  request.set_topic("a.>");
+  v1::Subscription made;
+  REQUIRE(broker.client.Call("/estiba.v1.Admin/CreateSubscription", request, &made).ok());
+  const auto refused = [](const grpc::Status& status) {
+    CHECK_THAT(status.error_message(), HasText("\"p\" is over a pattern"));
+    return status.error_code() == grpc::FAILED_PRECONDITION;
+  };
+  v1::PurgeSubscriptionResponse purged;
+  CHECK(refused(broker.Purge("p", &purged)));
+  CHECK(refused(broker.Pause("p", &made)));
+  CHECK(refused(broker.Resume("p", &made)));
+  CHECK(refused(broker.SeekTo("p", 1)));
+  google::protobuf::Empty nothing;
+  CHECK(refused(broker.Ask<v1::DetachSubscriptionRequest>("DetachSubscription", "p", &nothing)));
+  v1::CreateSnapshotRequest snapshot;
+  snapshot.set_name("snap");
+  snapshot.set_subscription("p");
+  v1::Snapshot taken;
+  CHECK(refused(broker.client.Call("/estiba.v1.Admin/CreateSnapshot", snapshot, &taken)));
+}
+
+TEST_CASE("What nobody uses is deleted where that is asked for, and counted") {
+  ControlFixture broker;
+  v1::TopicConfig config;
+  config.mutable_idle_expiry()->set_seconds(1);
+  REQUIRE(broker.CreateTopic("t", config).ok());
+  CHECK(broker.GetTopic("t").config().idle_expiry().seconds() == 1);
+  v1::CreateSubscriptionRequest request;
+  request.set_name("s");
+  request.set_topic("t");
+  request.mutable_config()->mutable_idle_expiry()->set_nanos(1'000'000);
+  v1::Subscription made;
+  const grpc::Status refused =
+      broker.client.Call("/estiba.v1.Admin/CreateSubscription", request, &made);
+  CHECK(refused.error_code() == grpc::INVALID_ARGUMENT);
+  CHECK_THAT(refused.error_message(), HasText("config.idle_expiry"));
+  request.mutable_config()->mutable_idle_expiry()->set_seconds(1);
+  REQUIRE(broker.client.Call("/estiba.v1.Admin/CreateSubscription", request, &made).ok());
+  CHECK(made.config().idle_expiry().seconds() == 1);
+  REQUIRE(Eventually([&] { return broker.Stats().topic_count() == 0; }));
+  const v1::StatsResponse stats = broker.Stats();
+  CHECK(stats.subscription_count() == 0);
+  CHECK(stats.idle_topics() == 1);
+  CHECK(stats.idle_subscriptions() == 1);
+}
+
 }  // namespace
 }  // namespace estiba::testing

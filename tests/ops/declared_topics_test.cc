@@ -121,6 +121,8 @@ TEST_CASE("A wrong declaration is refused with its place, line, value and rule")
       {"topics: [{name: a, subscriptions: [{name: s, max-attempts: 3}]}]",
        "'3' needs a dead-letter topic"},
       {"topics: [{name: a, subscriptions: [{name: s, retain-acked: maybe}]}]", "'maybe'"},
+      {"topics: [{name: a, idle-expiry: 10ms}]", "'10ms'"},
+      {"topics: [{name: a, subscriptions: [{name: s, idle-expiry: 400d}]}]", "'400d'"},
       {"topics: [{name: a, subscriptions: [{name: s, retain-acked: true}]}]",
        "'true' needs a topic with a retention-age or retention-bytes"},
       {"topics: [{name: a, subscriptions: [{name: s, form: latest}]}]",
@@ -155,10 +157,8 @@ TEST_CASE("More topics or subscriptions than allowed are refused, as many as all
 
 TEST_CASE("Declared topics survive --print-config") {
   const auto printed = LoadWithFile(
-      "topics: [{name: a, budget: 1MiB, retention-age: 1h, subscriptions: [{name: '0', from: "
-      "latest, "
-      "retain-acked: true}]}, {name: "
-      "'true'}]",
+      "topics: [{name: a, budget: 1MiB, retention-age: 1h, idle-expiry: 2h, subscriptions: [{name: "
+      "'0', from: latest, retain-acked: true, idle-expiry: 3h}]}, {name: 'true'}]",
       {"--print-config"});
   REQUIRE(printed.ok());
   const auto loaded = LoadWithFile(printed->text);
@@ -170,6 +170,8 @@ TEST_CASE("Declared topics survive --print-config") {
   CHECK(topics[0].subscriptions[0].name == "0");
   CHECK(topics[0].subscriptions[0].from == Config::StartFrom::kLatest);
   CHECK(topics[0].subscriptions[0].retain_acked);
+  CHECK(topics[0].idle_expiry == absl::Hours(2));
+  CHECK(topics[0].subscriptions[0].idle_expiry == absl::Hours(3));
   CHECK(topics[1].name == "true");
 }
 

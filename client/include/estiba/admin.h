@@ -47,6 +47,8 @@ struct TopicConfig {
   absl::Duration retention_age = absl::ZeroDuration();
   // The oldest messages beyond this are given up: 64 KiB or more. 0: no limit.
   uint64_t retention_bytes = 0;
+  // Deleted when nobody has used it for this long: 1 s - 366 days. Zero: never.
+  absl::Duration idle_expiry = absl::ZeroDuration();
 };
 
 struct TopicStats {
@@ -165,6 +167,8 @@ struct BrokerStats {
   uint64_t rejected_messages = 0;
   uint64_t dropped_messages = 0;
   uint64_t expired_messages = 0;
+  uint64_t idle_topics = 0;  // deleted because nobody used them
+  uint64_t idle_subscriptions = 0;
   bool draining = false;
   RequestStats requests;
   // If asked for.

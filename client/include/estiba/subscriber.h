@@ -200,6 +200,8 @@ struct SubscriptionConfig {
   DeadLetterPolicy dead_letter = {};
   // Keep what it has consumed, for seeks, as long as the topic's retention does.
   bool retain_acked = false;
+  // Deleted when nobody has used it for this long: 1 s - 366 days. Zero: never.
+  absl::Duration idle_expiry = absl::ZeroDuration();
 };
 
 struct SubscriberOptions {

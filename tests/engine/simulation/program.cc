@@ -90,7 +90,7 @@ void Program::Step() {
   if (n < 94) return Abandon();
   if (n < 96) return DeleteSubscription();
   if (n < 98) return MakeTopic();
-  if (n == 98) return broker_->Rest();
+  if (n == 98) return Rest();
   return DeleteTopic();
 }
 
@@ -133,6 +133,7 @@ void Program::MakeTopic() {
   if (OneIn(2)) t->config.budget_bytes = (64 << 10) + Below(128 << 10);
   if (OneIn(4)) t->config.retention_age_ms = static_cast<int64_t>(1'000 + Below(20'000));
   if (OneIn(4)) t->config.retention_bytes = (64 << 10) + Below(64 << 10);
+  if (OneIn(6)) t->config.idle_expiry_ms = static_cast<int64_t>(1'000 + Below(10'000));
   if (t->chain) {
     if (t->config.full_policy == FullPolicy::kDropOldest)
       t->config.full_policy = FullPolicy::kBlock;
@@ -158,15 +159,19 @@ void Program::DeleteTopic() {
   SimTopic* t = Pick(topics_);
   if (t == nullptr || t->deleted || !OneIn(3)) return;
   Trace("delete " + t->name);
-  t->deleted = true;
-  snapshots_.erase(std::remove_if(snapshots_.begin(), snapshots_.end(),
-                                  [&](const SimSnapshot& s) { return s.topic == t; }),
-                   snapshots_.end());
-  for (auto& s : subscriptions_) {
-    if (s->topic == t) End(*s);
-  }
+  Deleted(*t);
   if (const absl::Status status = broker_->DeleteTopic(t->name); !status.ok()) {
     Fail(status.ToString());
+  }
+}
+
+void Program::Deleted(SimTopic& t) {
+  t.deleted = true;
+  snapshots_.erase(std::remove_if(snapshots_.begin(), snapshots_.end(),
+                                  [&](const SimSnapshot& s) { return s.topic == &t; }),
+                   snapshots_.end());
+  for (auto& s : subscriptions_) {
+    if (s->topic == &t) End(*s);
   }
 }
 
@@ -217,7 +222,10 @@ void Program::OnAnswer(SimTopic& t, Publisher& p, Batch& batch) {
     case absl::StatusCode::kOk:
       break;
     case absl::StatusCode::kAborted:
-      if (p.name.empty() && !t.deleted) Fail("aborted for no reason");
+      // Perhaps it is being deleted at this moment, as it was idle.
+      if (p.name.empty() && !t.deleted && broker_->GetTopic(t.name).ok()) {
+        Fail("aborted for no reason");
+      }
       break;
     case absl::StatusCode::kCancelled:
       if (!batch.abandoned_flag) Fail("cancelled, but nobody had abandoned it");
@@ -322,6 +330,8 @@ void Program::Subscribe() {
   if (!t->chain) s->config = RandomConfig(s->model);
   const bool retention = t->config.retention_age_ms != 0 || t->config.retention_bytes != 0;
   s->config.retain_acked = retention && OneIn(3);
+  if (OneIn(5)) s->config.idle_expiry_ms = static_cast<int64_t>(1'000 + Below(10'000));
+  s->used_ms = world_.clock.steady_ms;
   t->retained |= s->config.retain_acked;
   const absl::StatusOr<SubscriptionPtr> made =
       broker_->UseSubscription(s->name, t->name, start, s->config);
@@ -402,6 +412,7 @@ void Program::AddConsumer(SimSubscription& s, bool healthy) {
   SimConsumer* const raw = c.get();
   c->stream->on_started = [this, raw] {
     SimSubscription& sub = *raw->subscription;
+    raw->started = true;
     if (!sub.model->begun()) {
       const uint64_t floor = sub.subscription->Stats().figures.floor_sequence;
       // A filter's subscription passes what it does not want before anybody consumes.
@@ -621,6 +632,7 @@ void Program::Seek() {
   });
   Settle();
   if (!answered) Fail("a seek was not answered");
+  s->used_ms = world_.clock.steady_ms;
 }
 
 void Program::TakeSnapshot() {
@@ -680,12 +692,15 @@ void Program::Pause() {
   s->subscription->SetPaused(paused, [](const absl::Status&) {});
   Settle();
   s->paused = paused;
+  s->used_ms = world_.clock.steady_ms;
 }
 
 void Program::Remove(SimConsumer& c) {
   Trace(absl::StrCat("remove ", Name(c.stream.get())));
   c.removed = true;
   c.subscription->model->Gone(&c);
+  // One that the subscription has not seen yet was no use.
+  if (c.started) c.subscription->used_ms = world_.clock.steady_ms;
   if (c.subscription->name.empty()) c.subscription->ended = true;
   c.subscription->subscription->Remove(c.stream);
 }
@@ -705,10 +720,44 @@ void Program::End(SimSubscription& s) {
 void Program::DeleteSubscription() {
   SimSubscription* s = Pick(subscriptions_);
   if (s == nullptr || s->ended || s->name.empty() || !OneIn(2)) return;
-  Trace("delete " + s->name);
   End(*s);
+  if (OneIn(3)) {
+    Trace("detach " + s->name);
+    s->used_ms = world_.clock.steady_ms;
+    if (const absl::Status status = broker_->DetachSubscription(s->name); !status.ok()) {
+      Fail(status.ToString());
+    }
+    if (OneIn(2)) return;
+  }
+  Trace("delete " + s->name);
   if (const absl::Status status = broker_->DeleteSubscription(s->name); !status.ok()) {
     Fail(status.ToString());
+  }
+}
+
+void Program::Rest() {
+  const Expired expired = broker_->Rest();
+  for (const std::string& name : expired.topics) {
+    Trace("idle: " + name);
+    for (auto& t : topics_) {
+      if (t->name != name) continue;
+      if (t->config.idle_expiry_ms == 0) Fail("a topic was deleted that may stay idle");
+      Deleted(*t);
+    }
+  }
+  for (const std::string& name : expired.subscriptions) {
+    Trace("idle: " + name);
+    for (auto& s : subscriptions_) {
+      if (s->name != name) continue;
+      const int64_t idle_ms = world_.clock.steady_ms - s->used_ms;
+      if (s->config.idle_expiry_ms == 0 || idle_ms < s->config.idle_expiry_ms) {
+        Fail(absl::StrCat(name, " was deleted when idle for ", idle_ms, " ms"));
+      }
+      for (auto& c : s->consumers) {
+        if (c->started && !c->removed) Fail(name + " was deleted as idle, and has a consumer");
+      }
+      End(*s);
+    }
   }
 }
 
@@ -803,7 +852,7 @@ void Program::Finish() {
     Settle();
     idle = progress ? 0 : idle + 1;
     // What waits for the dead-letter topic does so for ten seconds at most.
-    if (!progress) broker_->Rest();
+    if (!progress) Rest();
     if (!progress) world_.AdvanceAndSettle(3'000);
     Check();
   }
@@ -833,7 +882,7 @@ void Program::Finish() {
     }
   }
   for (int i = 0; i < 4; ++i) {
-    broker_->Rest();
+    Rest();
     Settle();
     world_.AdvanceAndSettle(1'000);
   }

@@ -58,6 +58,7 @@ class Program {
     uint64_t max_messages = 0;
     uint64_t returned_messages = 0;
     uint64_t accepted_messages = 0;
+    bool started = false;
     bool removed = false;  // Remove has been called, or it was ended
     bool remove_settled = false;
     bool prompt = false;   // accepts at once
@@ -78,6 +79,7 @@ class Program {
     SubscriptionConfig config;
     bool ended = false;
     bool paused = false;
+    int64_t used_ms = 0;          // when it was in use last, at the earliest
     bool first_of_topic = false;  // gets everything from the beginning
     std::vector<std::unique_ptr<SimConsumer>> consumers;
   };
@@ -120,11 +122,13 @@ class Program {
   void TakeSnapshot();
   void SeekToSnapshot();
   void Crash();
+  void Rest();
   void Advance();
 
   void Accept(SimConsumer& c, bool ok);
   void Remove(SimConsumer& c);
   void End(SimSubscription& s);
+  void Deleted(SimTopic& t);
   SimConsumer* PickConsumer();
   void OnAnswer(SimTopic& topic, Publisher& publisher, Batch& batch);
   bool Live(const SimTopic& topic) const;  // has a subscription that has not ended
