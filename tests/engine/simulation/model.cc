@@ -167,6 +167,7 @@ SubscriptionModel::Snapshot SubscriptionModel::Take(uint64_t end) const {
   for (const auto& [sequence, m] : messages_) {
     if (m.lost) snapshot.lost.insert(sequence);
     if (m.consumed) snapshot.consumed.insert(sequence);
+    if (m.maybe && m.attempt == 0) snapshot.unwanted.insert(sequence);
   }
   return snapshot;
 }
