@@ -22,6 +22,9 @@ struct Attachment {
   int64_t since_ms = std::numeric_limits<int64_t>::min();
   // Whether what is wanted but no longer kept is to be told as a gap.
   bool tell_not_kept = false;
+  // Not 0: of what comes before, only the last messages are wanted, and still to be found.
+  uint64_t look_until = 0;
+  bool look_for_keys = false;
   IntervalMap<Redelivery> again;
   std::vector<Gap> gaps;  // others to be told
 

@@ -43,7 +43,7 @@ struct SubscriptionConfig {
 
 // Where a subscription begins, or is sought to.
 struct StartPosition {
-  enum class Kind { kEarliest, kLatest, kSequence, kTime };
+  enum class Kind { kEarliest, kLatest, kSequence, kTime, kLast, kLastOfEachKey };
   Kind kind = Kind::kEarliest;
   uint64_t sequence = 0;
   int64_t time_ms = 0;

@@ -62,7 +62,7 @@ void Subscription::End(absl::Status status) {
 
 void Subscription::Attached(Attachment attachment) {
   position_.store(attachment.place.sequence(), std::memory_order_release);
-  counters_.next_sequence.Set(attachment.place.sequence());
+  counters_.next_sequence.Set(std::max(attachment.place.sequence(), attachment.look_until));
   counters_.floor_sequence.Set(attachment.again.empty() ? attachment.place.sequence()
                                                         : attachment.again.first());
   Post([self = boost::intrusive_ptr<Subscription>(this),
@@ -118,7 +118,11 @@ void Subscription::FollowTrim() {
   CarveWaiting(1, trim_to - 1,
                [&](Redelivery&& r) { AddGap(r.run.first, r.run.end() - 1, reason); });
   leases_.DropMemoryBefore(trim_to);
-  const uint64_t next = std::max(cursor_.sequence(), pass_over_);
+  uint64_t next = std::max(cursor_.sequence(), pass_over_);
+  if (look_ != nullptr) {
+    look_->Trim(trim_to);
+    next = look_->until();
+  }
   if (next < trim_to) AddGap(next, trim_to - 1, reason);
   cursor_.SkipTo(trim_to);
 }
@@ -280,6 +284,7 @@ void Subscription::HandleEnd(const absl::Status& status) {
 }
 
 void Subscription::Detach() {
+  AbandonLook();
   UpdateFigures();
   leases_ = {};
   if (retries_ != nullptr) {
@@ -293,10 +298,14 @@ void Subscription::Detach() {
 
 void Subscription::EndTurn() {
   if (!attached_ || ended_) return;
-  if (config_.filter != nullptr) BeginScan();
-  SendDeadLetters();
-  Dispatch();
-  if (config_.filter != nullptr) EndScan();
+  if (look_ != nullptr) LookOn();
+  if (ended_) return;
+  if (look_ == nullptr) {
+    if (config_.filter != nullptr) BeginScan();
+    SendDeadLetters();
+    Dispatch();
+    if (config_.filter != nullptr) EndScan();
+  }
   StepOn();
   if (cursor_.TakeLeft()) topic_->SubscriptionMoved();
   ArmTimer();

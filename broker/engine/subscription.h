@@ -14,6 +14,7 @@
 #include "broker/engine/consumer.h"
 #include "broker/engine/control.h"
 #include "broker/engine/dead_letter.h"
+#include "broker/engine/last_look.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/retry_queue.h"
 #include "broker/engine/stats.h"
@@ -213,6 +214,12 @@ class Subscription final : public Actor {
   void DropUnwanted(IntervalMap<Redelivery>* map);
   void HandleScan() {}  // the end of the turn goes on with it
 
+  // At the beginning, for one that begins with the last messages (subscription_last.cc). Until
+  // these are found, nothing is delivered.
+  void BeginLook(uint64_t until, bool of_each_key);
+  void LookOn();
+  void AbandonLook();
+
   void AwaitMessages();
   void AddGap(uint64_t first, uint64_t last, GapReason reason);
   void FollowTrim();
@@ -247,6 +254,7 @@ class Subscription final : public Actor {
   bool retry_timer_armed_ = false;
   Backoff backoff_;
   std::unique_ptr<DeadLetters> dead_;  // null until there is one
+  std::unique_ptr<LastLook> look_;     // while it looks for the last messages
   uint32_t scan_left_ = 1;             // messages that this turn may still test
   uint64_t wanted_at_ = 0;             // this one matches
   std::vector<Gap> gaps_;              // not yet told to anybody, for want of consumers

@@ -38,6 +38,7 @@ void Subscription::Begin(Attachment at) {
   }
   // Others with other filters may have held it.
   DropUnwanted(&redeliveries_);
+  if (at.look_until != 0) BeginLook(at.look_until, at.look_for_keys);
 }
 
 void Subscription::Seek(const StartPosition& to, SeekDone done) {
@@ -54,7 +55,7 @@ void Subscription::Sought(Attachment to, SeekDone done) {
 }
 
 void Subscription::HandleSought(Attachment to, const SeekDone& done) {
-  if (ended_ || !attached_ || !to.place) {
+  if (ended_ || !attached_ || look_ != nullptr || !to.place) {
     to = {};
     topic_->SeekFollowed();
     topic_->SubscriptionMoved();
@@ -126,7 +127,7 @@ void Subscription::Capture(SnapshotPtr snapshot, ControlDone done) {
   Post([self = boost::intrusive_ptr<Subscription>(this), snapshot = std::move(snapshot),
         done = std::move(done)]() mutable {
     if (self->ended_) return done(self->end_status_);
-    if (!self->attached_) {
+    if (!self->attached_ || self->look_ != nullptr) {
       return done(
           absl::AbortedError(absl::StrCat("subscription \"", self->name_, "\" is being made")));
     }

@@ -184,6 +184,7 @@ void Subscription::ArmRetryTimer() {
 uint64_t Subscription::BookkeepingBytes() const {
   const uint64_t entries = leases_.size() + redeliveries_.size();
   uint64_t bytes = entries * kEntryBytes;
+  if (look_ != nullptr) bytes += look_->bytes();
   if (retries_ != nullptr) bytes += retries_->bytes();
   if (dead_ != nullptr) {
     bytes += sizeof(DeadLetters) + dead_->batch.encoded_bytes() +
@@ -233,7 +234,7 @@ void Subscription::UpdateFigures() {
   if (cursor_) position_.store(cursor_.sequence(), std::memory_order_release);
   uint64_t in_flight = 0;
   for (const ConsumerPtr& c : consumers_) in_flight += c->in_flight_.messages();
-  counters_.next_sequence.Set(std::max(position(), pass_over_));
+  counters_.next_sequence.Set(look_ != nullptr ? look_->until() : std::max(position(), pass_over_));
   counters_.floor_sequence.Set(Floor());
   counters_.outstanding_messages.Set(leases_.messages() + in_flight);
   counters_.redeliver_messages.Set(redeliveries_.messages());

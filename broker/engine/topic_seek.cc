@@ -22,6 +22,12 @@ Attachment Topic::Find(const StartPosition& start, uint64_t earliest) const {
       to.place = log_.At(log_.end_sequence());
       to.from = to.place.sequence();
       break;
+    case StartPosition::Kind::kLast:
+    case StartPosition::Kind::kLastOfEachKey:
+      to.place = log_.At(kept);
+      to.from = to.look_until = log_.end_sequence();
+      to.look_for_keys = start.kind == StartPosition::Kind::kLastOfEachKey;
+      break;
     case StartPosition::Kind::kSequence:
       to.place = log_.At(std::max(start.sequence, kept));
       to.from = to.pass_over = start.sequence;

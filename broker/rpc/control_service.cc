@@ -73,6 +73,11 @@ void Seek(RpcContext& context, const v1::SeekSubscriptionRequest& in,
   if (placed) {
     StartPosition to;
     if (absl::Status s = ReadStartFrom("to", in.to(), &to); !s.ok()) return answer(s);
+    if (to.kind == StartPosition::Kind::kLast || to.kind == StartPosition::Kind::kLastOfEachKey) {
+      return answer(absl::InvalidArgumentError(
+          absl::StrCat("to.position: ", v1::StartFrom::Position_Name(in.to().position()),
+                       ": only for where a subscription begins")));
+    }
     return (*found)->Seek(to, done);
   }
   const absl::StatusOr<SnapshotPtr> snapshot = context.broker.snapshots().Find(in.snapshot());

@@ -30,6 +30,19 @@ absl::Status ReadMillis(absl::string_view field, const google::protobuf::Duratio
 
 namespace {
 
+StartPosition::Kind ToKind(v1::StartFrom::Position position) {
+  switch (position) {
+    case v1::StartFrom::LATEST:
+      return StartPosition::Kind::kLatest;
+    case v1::StartFrom::LAST:
+      return StartPosition::Kind::kLast;
+    case v1::StartFrom::LAST_OF_EACH_KEY:
+      return StartPosition::Kind::kLastOfEachKey;
+    default:
+      return StartPosition::Kind::kEarliest;
+  }
+}
+
 absl::Status ReadTime(absl::string_view field, const google::protobuf::Timestamp& time,
                       StartPosition* position) {
   // The years 1 to 9999, as google/protobuf/timestamp.proto has it.
@@ -62,8 +75,7 @@ absl::Status ReadStartFrom(absl::string_view field, const v1::StartFrom& from,
         return absl::InvalidArgumentError(
             absl::StrCat(field, ".position: ", from.position(), ": is not a known position"));
       }
-      position->kind = from.position() == v1::StartFrom::LATEST ? StartPosition::Kind::kLatest
-                                                                : StartPosition::Kind::kEarliest;
+      position->kind = ToKind(from.position());
       return absl::OkStatus();
   }
 }

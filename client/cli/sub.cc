@@ -20,6 +20,8 @@ constexpr char kHelp[] =
     R"(Examples:
   estiba sub orders                                everything kept, then what comes, until Ctrl-C
   estiba sub orders --from latest                  only what comes from now on
+  estiba sub prices --last                         the last message, then what comes
+  estiba sub prices --last=key                     the last message of each ordering key, then what comes
   estiba sub orders --from '10m ago' --json        JSON lines, from ten minutes ago
   estiba sub orders --filter 'attributes.kind = "new"'    only messages with that attribute
   estiba sub 'orders.*.created' --json             all topics that match, also those made later
@@ -51,6 +53,7 @@ struct SubOptions {
   std::optional<absl::Duration> until_idle;
   bool drain = false;
   StartFrom from = StartFrom::Earliest();
+  std::string last;  // "topic", "key", or empty
   AckMode ack = AckMode::kExplicit;
   absl::Duration ack_deadline = absl::ZeroDuration();
   SubscriptionConfig config;
@@ -68,6 +71,9 @@ std::string WhatIsWrong(const SubOptions& options, const Context& context) {
     return "--count needs explicit acks: with automatic ones the broker may have sent, and "
            "forgotten, "
            "more than that";
+  }
+  if (!options.last.empty() && options.last != "topic" && options.last != "key") {
+    return absl::StrCat("--last: '", options.last, "' is neither 'topic' nor 'key'");
   }
   if (options.ack == AckMode::kAuto && options.ack_deadline > absl::ZeroDuration()) {
     return "--ack-deadline has no meaning with --ack auto";
@@ -94,7 +100,9 @@ ConsumeJob::Options JobOptions(const SubOptions& options) {
   ConsumeJob::Options job;
   job.subscriber.topic = options.topic;
   job.subscriber.subscription = options.subscription;
-  job.subscriber.from = options.from;
+  job.subscriber.from = options.last == "topic" ? StartFrom::Last()
+                        : options.last == "key" ? StartFrom::LastOfEachKey()
+                                                : options.from;
   job.subscriber.ack_mode = options.ack;
   job.subscriber.ack_deadline = options.ack_deadline;
   job.subscriber.config = options.config;
@@ -146,10 +154,16 @@ void AddSub(CLI::App& app, Context& context) {
       command->add_flag("--drain", options->drain, "Take what is there and end: --until-idle 1s");
   follow->excludes(until_idle)->excludes(drain);
   until_idle->excludes(drain);
-  AddStartFrom(
+  CLI::Option* from = AddStartFrom(
       *command, "--from", options->from,
       "earliest (default), latest, a sequence, a time (RFC 3339) or '10m ago'; an existing "
       "subscription goes on where it was");
+  command
+      ->add_flag(
+          "--last{topic}", options->last,
+          "Begin with the last message that is still kept, or with --last=key the last one of "
+          "each ordering key")
+      ->excludes(from);
   AddChoice<AckMode>(*command, "--ack", options->ack,
                      {{"auto", AckMode::kAuto}, {"explicit", AckMode::kExplicit}},
                      "explicit (default): when written; auto: when sent");

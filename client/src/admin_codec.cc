@@ -45,6 +45,12 @@ void ToProto(const StartFrom& from, v1::StartFrom& out) {
     case StartFrom::Kind::kLatest:
       out.set_position(v1::StartFrom::LATEST);
       break;
+    case StartFrom::Kind::kLast:
+      out.set_position(v1::StartFrom::LAST);
+      break;
+    case StartFrom::Kind::kLastOfEachKey:
+      out.set_position(v1::StartFrom::LAST_OF_EACH_KEY);
+      break;
     case StartFrom::Kind::kSequence:
       out.set_sequence(from.sequence());
       break;

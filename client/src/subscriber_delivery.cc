@@ -79,7 +79,11 @@ void SubscriberImpl::Count(const FrameBuffer& frame) {
   if (frame.started()) {
     backoff_.Reset();
     failed_before_ = false;
-    if (resume_sequence_ == 0) resume_sequence_ = frame.started()->next_sequence;
+    if (resume_sequence_ == 0) {
+      resume_sequence_ = frame.started()->next_sequence;
+      lasts_to_come_ = options_.from.kind() == StartFrom::Kind::kLast ||
+                       options_.from.kind() == StartFrom::Kind::kLastOfEachKey;
+    }
   }
   if (frame.topic_number() != 0) {
     if (frame.gap()) stats_.gap_messages += frame.gap()->range.last - frame.gap()->range.first + 1;
@@ -89,14 +93,20 @@ void SubscriberImpl::Count(const FrameBuffer& frame) {
   } else if (frame.gap()) {
     const SequenceRange& range = frame.gap()->range;
     stats_.gap_messages += range.last - range.first + 1;
-    resume_sequence_ = std::max(resume_sequence_, range.last + 1);
+    GoOnAfter(range.last);
   }
   if (messages.empty()) return;
   ++stats_.received_frames;
   stats_.received_messages += messages.size();
   stats_.received_bytes += frame.frame().bytes;
   if (messages.front().delivery_attempt() > 1) stats_.redelivered_messages += messages.size();
-  resume_sequence_ = std::max(resume_sequence_, messages.back().sequence() + 1);
+  GoOnAfter(messages.back().sequence());
+}
+
+void SubscriberImpl::GoOnAfter(uint64_t sequence) {
+  // More of them may follow, each later than the one before.
+  if (std::exchange(lasts_to_come_, false)) resume_sequence_ = 0;
+  resume_sequence_ = std::max(resume_sequence_, sequence + 1);
 }
 
 void SubscriberImpl::ReturnCredit(size_t messages, size_t bytes) {

@@ -72,6 +72,8 @@ class SubscriberImpl final : private StreamListener {
   bool Place(FrameBuffer& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   void Deliver(const FrameBuffer& frame);
   void Count(const FrameBuffer& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Where a private subscription goes on when its stream breaks.
+  void GoOnAfter(uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Waits until something is queued. An error: nothing is, and why.
   absl::Status Await(absl::Time deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -108,6 +110,8 @@ class SubscriberImpl final : private StreamListener {
   bool failed_before_ ABSL_GUARDED_BY(mutex_) = false;
   // The next sequence that is new to us; 0: not known yet.
   uint64_t resume_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Last messages from before that are asked for, and none has come yet.
+  bool lasts_to_come_ ABSL_GUARDED_BY(mutex_) = false;
   // Of a pattern: its topics on this stream by number, and when the last message was published.
   absl::flat_hash_map<uint32_t, std::shared_ptr<const PatternTopic>> topics_
       ABSL_GUARDED_BY(mutex_);

@@ -52,6 +52,19 @@ TEST_CASE("lines of standard input go the same way, the last without its newline
   CHECK(shell.Estiba({"sub", "t", "--count", "4"}).stdout_text == "a\n\n\r\nlast\n");
 }
 
+TEST_CASE("a consumer may begin with the last message, or the last one of each key") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"topic", "create", "t"}).status.code == 0);
+  REQUIRE(shell.Estiba({"subscription", "create", "keeps-everything", "t"}).status.code == 0);
+  REQUIRE(shell.Estiba({"pub", "t", "--key", "anna", "1", "2"}).status.code == 0);
+  REQUIRE(shell.Estiba({"pub", "t", "--key", "bert", "3"}).status.code == 0);
+  REQUIRE(shell.Estiba({"pub", "t", "4"}).status.code == 0);
+  CHECK(shell.Estiba({"sub", "--last", "t", "--until-idle", "300ms"}).stdout_text == "4\n");
+  CHECK(shell.Estiba({"sub", "--last=key", "t", "--count", "2"}).stdout_text == "2\n3\n");
+  CHECK(shell.Estiba({"sub", "t", "--last=week"}).status.code == 2);
+  CHECK(shell.Estiba({"sub", "t", "--last", "--from", "latest"}).status.code == 2);
+}
+
 TEST_CASE("records may end with NUL, or be whole files") {
   const Shell shell;
   const TempDir dir;

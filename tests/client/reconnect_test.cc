@@ -123,6 +123,21 @@ TEST_CASE("From the latest on, a private subscription misses nothing while it re
   REQUIRE(BrokerFixture::Take(subscriber, 10) == BrokerFixture::Numbers(10, 10));
 }
 
+TEST_CASE("From the last message on, a private subscription misses nothing while it reconnects") {
+  CutFixture broker;
+  REQUIRE(broker.PublishNumbers("numbers", 10).ok());
+  REQUIRE(broker.admin.CreateSubscription("keeps-everything", "numbers").ok());
+  REQUIRE(broker.PublishNumbers("numbers", 10, 10).ok());
+  Subscriber subscriber(broker.cut_client, {.topic = "numbers", .from = StartFrom::Last()});
+  REQUIRE(BrokerFixture::Take(subscriber, 1) == BrokerFixture::Numbers(1, 19));
+  broker.proxy.Refuse(true);
+  broker.proxy.Cut();
+  REQUIRE(Eventually([&] { return broker.admin.Stats()->subscribe_streams == 0; }));
+  REQUIRE(broker.PublishNumbers("numbers", 10, 20).ok());
+  broker.proxy.Refuse(false);
+  REQUIRE(BrokerFixture::Take(subscriber, 10) == BrokerFixture::Numbers(10, 20));
+}
+
 TEST_CASE("A named subscription with explicit acks gets everything at least once across cuts") {
   CutFixture broker;
   const int count = 5000;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
@@ -465,6 +466,21 @@ TEST_CASE("What ends the stream for good is what pulling and waiting return") {
   const absl::Status refused = invalid.Next(Soon()).status();
   REQUIRE(absl::IsInvalidArgument(refused));
   REQUIRE_THAT(std::string(refused.message()), HasText("ack_deadline"));
+}
+
+TEST_CASE("A subscriber may begin with the last message of each ordering key") {
+  BrokerFixture broker;
+  REQUIRE(broker.admin.CreateTopic("prices").ok());
+  REQUIRE(broker.admin.CreateSubscription("keeps-everything", "prices").ok());
+  Publisher publisher(broker.client, {.topic = "prices"});
+  for (const auto& [key, data] : std::vector<std::pair<std::string, std::string>>{
+           {"a", "1"}, {"b", "2"}, {"a", "3"}, {"", "4"}}) {
+    REQUIRE(publisher.Publish({.data = data, .ordering_key = key}).get().ok());
+  }
+  Subscriber subscriber(broker.client, {.topic = "prices", .from = StartFrom::LastOfEachKey()});
+  REQUIRE(BrokerFixture::Take(subscriber, 2) == std::vector<std::string>{"2", "3"});
+  REQUIRE(publisher.Publish({.data = "5", .ordering_key = "b"}).get().ok());
+  REQUIRE(BrokerFixture::Take(subscriber, 1) == std::vector<std::string>{"5"});
 }
 
 }  // namespace

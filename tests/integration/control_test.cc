@@ -281,6 +281,33 @@ TEST_CASE("What a subscription made on use keeps, and how long it stays, is agre
   CHECK(refusal(start).error_code() == grpc::FAILED_PRECONDITION);
 }
 
+TEST_CASE("Last messages are where a subscription begins, not where it is sought to") {
+  ControlFixture broker;
+  REQUIRE(broker.CreateTopic("t").ok());
+  v1::CreateSubscriptionRequest request;
+  request.set_topic("t");
+  request.set_name("keeps-everything");
+  v1::Subscription made;
+  REQUIRE(broker.client.Call("/estiba.v1.Admin/CreateSubscription", request, &made).ok());
+  REQUIRE(broker.PublishNumbers("t", 7));
+  request.set_name("s");
+  request.mutable_from()->set_position(v1::StartFrom::LAST);
+  REQUIRE(broker.client.Call("/estiba.v1.Admin/CreateSubscription", request, &made).ok());
+  SubscribeStream consumer(broker.client, StartOf("t", "s"));
+  CHECK(consumer.started().next_sequence() == 8);
+  const std::vector<Received> last = consumer.Take(1);
+  REQUIRE(last.size() == 1);
+  CHECK(last[0].sequence == 7);
+  CHECK(last[0].attempt == 1);
+  v1::SeekSubscriptionRequest seek;
+  seek.set_name("s");
+  seek.mutable_to()->set_position(v1::StartFrom::LAST_OF_EACH_KEY);
+  v1::SeekSubscriptionResponse response;
+  const grpc::Status refused = broker.Seek(seek, &response);
+  CHECK(refused.error_code() == grpc::INVALID_ARGUMENT);
+  CHECK_THAT(refused.error_message(), HasText("to.position: LAST_OF_EACH_KEY"));
+}
+
 TEST_CASE("A subscription over a pattern is not paused, sought, purged, kept or detached") {
   ControlFixture broker;
   REQUIRE(broker.CreateTopic("a.b").ok());

@@ -116,8 +116,8 @@ TEST_CASE("A start outside its limits is refused with field, value and rule") {
   refused([](v1::Start& s) { s.mutable_from()->set_sequence(0); },
           "start.from.sequence: 0: at least 1");
   refused(
-      [](v1::Start& s) { s.mutable_from()->set_position(static_cast<v1::StartFrom::Position>(2)); },
-      "start.from.position: 2: is not a known position");
+      [](v1::Start& s) { s.mutable_from()->set_position(static_cast<v1::StartFrom::Position>(4)); },
+      "start.from.position: 4: is not a known position");
   refused([](v1::Start& s) { s.mutable_from()->mutable_time()->set_nanos(-1); },
           "start.from.time: 0 s -1 ns: is not a valid timestamp");
   refused(

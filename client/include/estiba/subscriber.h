@@ -68,6 +68,10 @@ class StartFrom {
   static StartFrom Earliest() { return StartFrom(Kind::kEarliest); }
   // Only what is published after the subscription was made.
   static StartFrom Latest() { return StartFrom(Kind::kLatest); }
+  // The last message, if it is still kept, or the last one of each ordering key; then what is
+  // published after the subscription was made. See estiba.v1.StartFrom.
+  static StartFrom Last() { return StartFrom(Kind::kLast); }
+  static StartFrom LastOfEachKey() { return StartFrom(Kind::kLastOfEachKey); }
   // This sequence, 1 or more; one that is not reached yet is waited for.
   static StartFrom Sequence(uint64_t sequence) {
     StartFrom from(Kind::kSequence);
@@ -81,7 +85,7 @@ class StartFrom {
     return from;
   }
 
-  enum class Kind { kEarliest, kLatest, kSequence, kTime };
+  enum class Kind { kEarliest, kLatest, kSequence, kTime, kLast, kLastOfEachKey };
   Kind kind() const { return kind_; }
   uint64_t sequence() const { return sequence_; }
   absl::Time time() const { return time_; }

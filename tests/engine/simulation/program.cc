@@ -309,7 +309,7 @@ void Program::Subscribe() {
   if (!t->chain && !OneIn(3)) s->name = absl::StrCat("subscription-", ++names_);
   StartPosition start;
   if (!t->chain) {
-    start.kind = static_cast<StartPosition::Kind>(OneIn(2) ? 0 : Below(4));
+    start.kind = static_cast<StartPosition::Kind>(OneIn(2) ? 0 : Below(6));
     start.sequence = 1 + Below(t->next_sequence + 5);
     start.time_ms = world_.clock.wall_ms - static_cast<int64_t>(Below(5'000));
   }
@@ -625,6 +625,8 @@ void Program::Seek() {
         if (result->from != to.sequence) Fail("sought to another sequence");
         break;
       case StartPosition::Kind::kTime:
+      case StartPosition::Kind::kLast:
+      case StartPosition::Kind::kLastOfEachKey:
         break;
     }
     s->model->allow_gaps_not_kept |= told;

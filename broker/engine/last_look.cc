@@ -1,0 +1,58 @@
+#include "broker/engine/last_look.h"
+
+#include "broker/base/wire_reader.h"
+#include "broker/engine/filter.h"
+#include "broker/queue/record.h"
+
+namespace estiba {
+namespace {
+
+constexpr uint32_t kOrderingKeyField = 5;
+
+// Empty: it has none.
+absl::string_view KeyOf(std::string_view message) {
+  WireReader reader(message);
+  uint32_t field = 0;
+  uint32_t type = 0;
+  absl::string_view key;
+  while (!reader.AtEnd() && reader.ReadTag(&field, &type)) {
+    if (field != kOrderingKeyField || type != WireReader::kLength) {
+      if (!reader.Skip(type)) break;
+      continue;
+    }
+    std::string_view bytes;
+    if (!reader.ReadBytes(&bytes)) break;
+    key = absl::string_view(bytes.data(), bytes.size());
+  }
+  return key;
+}
+
+}  // namespace
+
+bool LastLook::Look(const Run& run) {
+  const char* p = run.data();
+  Run one = run;
+  one.count = 1;
+  for (uint32_t i = 0; i < run.count; ++i) {
+    const std::string_view message = RecordBody(p);
+    const char* const next = message.data() + message.size();
+    one.first = run.first + i;
+    one.offset = run.offset + static_cast<uint32_t>(p - run.data());
+    one.bytes = static_cast<uint32_t>(next - p);
+    p = next;
+    const absl::string_view key = of_each_key_ ? KeyOf(message) : absl::string_view();
+    if (of_each_key_ && key.empty()) continue;
+    if (filter_ != nullptr && !filter_->Matches(message)) continue;
+    // Not only the message changes: the key lies in it.
+    found_.erase(key);
+    if (found_.size() >= kMostKeys) return false;
+    found_.emplace(key, one);
+  }
+  return true;
+}
+
+void LastLook::Trim(uint64_t sequence) {
+  absl::erase_if(found_, [&](const auto& entry) { return entry.second.first < sequence; });
+}
+
+}  // namespace estiba
