@@ -46,6 +46,7 @@ absl::StatusOr<SubscriptionConfig> ToConfig(const Config::SubscriptionDeclaratio
   config.retry = {absl::ToInt64Milliseconds(from.min_backoff),
                   absl::ToInt64Milliseconds(from.max_backoff)};
   config.dead_letter = {from.dead_letter_topic, from.max_attempts};
+  config.ordered = from.ordered;
   config.retain_acked = from.retain_acked;
   config.idle_expiry_ms = absl::ToInt64Milliseconds(from.idle_expiry);
   if (from.filter.empty()) return config;

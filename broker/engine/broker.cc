@@ -46,6 +46,7 @@ absl::Status Broker::CheckAgrees(absl::string_view name, const SubscriptionConfi
                              ? "without a filter"
                              : absl::StrCat("with another filter: ", has.filter->source()));
   }
+  if (wanted.ordered && !has.ordered) return Differs(name, "without ordering");
   if (wanted.retry.max_ms != 0 &&
       (wanted.retry.min_ms != has.retry.min_ms || wanted.retry.max_ms != has.retry.max_ms)) {
     return Differs(name, "with another retry policy");

@@ -36,6 +36,7 @@ struct SubscriptionConfig {
   std::shared_ptr<const Filter> filter = nullptr;  // null: every message is wanted
   RetryPolicy retry = {};
   DeadLetterPolicy dead_letter = {};
+  bool ordered = false;  // messages of an ordering key in their order; see Ordering
   // Keep what is consumed as long as the topic's retention does.
   bool retain_acked = false;
   int64_t idle_expiry_ms = 0;  // 0: never

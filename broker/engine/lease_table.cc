@@ -17,7 +17,7 @@ void LeaseTable::Extend(uint64_t first, uint64_t last, const Consumer* consumer,
   std::vector<Lease> taken;
   leases_.Carve(first, last, [&](Lease&& lease) { taken.push_back(std::move(lease)); });
   for (Lease& lease : taken) {
-    if (lease.consumer == consumer) lease.deadline_ms = deadline_ms;
+    if (lease.consumer == consumer && !lease.acked) lease.deadline_ms = deadline_ms;
     leases_.Insert(std::move(lease));
   }
 }

@@ -19,6 +19,8 @@ struct Lease {
   Consumer* consumer = nullptr;
   int64_t deadline_ms = 0;  // steady clock
   int64_t granted_ms = 0;
+  // Of an ordered subscription: acked, and waits for earlier messages of its key. One message.
+  bool acked = false;
 };
 
 // Messages to be delivered again; attempt is the one to come.

@@ -46,6 +46,7 @@ class Counter {
   X(delayed_messages)                   \
   X(dead_lettered_messages)             \
   X(dead_letter_waiting)                \
+  X(blocked_messages)                   \
   X(paused)                             \
   X(skipped_messages)                   \
   X(seeks)                              \
@@ -111,7 +112,7 @@ struct SubscriptionStats {
 
   uint64_t unconsumed() const {
     return backlog_messages + figures.outstanding_messages + figures.redeliver_messages +
-           figures.delayed_messages + figures.dead_letter_waiting;
+           figures.delayed_messages + figures.dead_letter_waiting + figures.blocked_messages;
   }
 };
 

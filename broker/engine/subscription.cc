@@ -1,10 +1,9 @@
 #include "broker/engine/subscription.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <utility>
-
-#include "absl/hash/hash.h"
 
 namespace estiba {
 Subscription::Subscription(std::string name, TopicPtr topic, const SubscriptionConfig& config,
@@ -16,7 +15,8 @@ Subscription::Subscription(std::string name, TopicPtr topic, const SubscriptionC
       around_(surroundings),
       frame_bytes_(frame_bytes),
       create_time_ms_(around_.clock.WallMillis()),
-      backoff_(config_.retry, around_.seed ^ absl::HashOf(name_, topic_->name())),
+      backoff_(config_.retry,
+               around_.seed ^ std::hash<std::string>()(name_ + ' ' + topic_->name())),
       bookkeeping_(topic_->storage()),
       used_ms_(around_.clock.SteadyMillis()) {}
 
@@ -141,23 +141,31 @@ void Subscription::HandleTimer() {
     const int64_t delay_ms = backoff_.After(lease.attempt);
     Failed(std::move(lease), delay_ms);
   });
+  SettleFailures();
+  MoveIdleKeys();
   Stragglers stragglers(topic_->storage(), cursor_.sequence());
   leases_.CountIn(stragglers);
   stragglers.Count(redeliveries_);
   if (retries_ != nullptr) retries_->CountIn(stragglers);
   if (dead_ != nullptr) stragglers.Count(dead_->waiting);
+  if (ordering_ != nullptr) stragglers.Count(ordering_->blocked());
   leases_.MoveWith(stragglers, now);
   // Redeliveries are on their way out, unless there is nobody to take them.
   if (consumers_.empty()) stragglers.Move(redeliveries_, [](const Redelivery&) { return true; });
   if (retries_ != nullptr) retries_->MoveWith(stragglers);
   if (dead_ != nullptr) stragglers.Move(dead_->waiting, [](const DeadLetter&) { return true; });
+  if (ordering_ != nullptr) {
+    stragglers.Move(ordering_->blocked(), [](const Blocked&) { return true; });
+  }
 }
 
 void Subscription::HandleRetry() {
   retry_timer_armed_ = false;
   if (ended_) return;
-  retries_->TakeDue(around_.clock.SteadyMillis(),
-                    [&](Redelivery&& r) { redeliveries_.Insert(std::move(r)); });
+  const int64_t now = around_.clock.SteadyMillis();
+  if (ordering_ != nullptr) ordering_->Advance(now);
+  if (retries_ == nullptr) return;
+  retries_->TakeDue(now, [&](Redelivery&& r) { redeliveries_.Insert(std::move(r)); });
 }
 
 void Subscription::HandleAdd(const ConsumerPtr& consumer) {
@@ -174,6 +182,7 @@ void Subscription::HandleAdd(const ConsumerPtr& consumer) {
     consumer->gaps_.insert(consumer->gaps_.end(), other.gaps_.begin(), other.gaps_.end());
   }
   consumers_.push_back(consumer);
+  if (ordering_ != nullptr) ordering_->Join(consumer.get());
 }
 
 void Subscription::HandleRemove(const ConsumerPtr& consumer, bool in_order) {
@@ -183,10 +192,12 @@ void Subscription::HandleRemove(const ConsumerPtr& consumer, bool in_order) {
   consumers_.erase(found);
   // What it was being sent is settled by Sent, which is still to come.
   leases_.TakeOf(consumer.get(), [&](Lease&& lease) {
-    if (in_order) return Redeliver(std::move(lease), 0);
+    if (in_order) return Release(std::move(lease));
     const int64_t delay_ms = backoff_.After(lease.attempt);
     Failed(std::move(lease), delay_ms);
   });
+  SettleFailures();
+  if (ordering_ != nullptr) ordering_->Leave(consumer.get());
   if (consumers_.empty()) {
     NoteUse();
     // What nobody was told before the leases just now, then those.
@@ -214,9 +225,10 @@ void Subscription::HandleSent(Consumer* consumer, bool ok) {
   if (ok) consumer->gap_in_flight_.reset();
   Delivery sent = std::exchange(consumer->in_flight_, {});
   if (consumer->seeks_ != seeks_) sent = {};  // has been settled by a seek
-  if (ok) {
-    counters_.acked_messages.Add(sent.messages());
-  } else if (!ended_) {
+  if (ok) counters_.acked_messages.Add(sent.messages());
+  if (ordering_ != nullptr) {
+    if (!ended_) SentOrdered(sent, ok);
+  } else if (!ok && !ended_) {
     // Never accepted, so never delivered: it goes out again as the same attempt.
     for (const Run& run : sent.runs()) Redeliver(run, sent.attempt, 0);
   }
@@ -229,6 +241,10 @@ void Subscription::HandleSent(Consumer* consumer, bool ok) {
 void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& update) {
   if (ended_ || consumer->removed_) return;
   for (const SequenceRange& range : update.acks) {
+    if (ordering_ != nullptr) {
+      AckOrdered(range);
+      continue;
+    }
     const auto acked = [&](uint64_t count) { counters_.acked_messages.Add(count); };
     leases_.Take(range.first, range.last, [&](Lease&& lease) {
       lease.consumer->GiveBack(lease.run.count, lease.run.bytes);
@@ -252,7 +268,7 @@ void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& upd
     if (config_.dead_letter.max_attempts == 0) break;
     const auto reason = std::make_shared<const std::string>(t.reason);
     leases_.TakeOf(consumer.get(), t.range.first, t.range.last,
-                   [&](Lease&& lease) { Bury(std::move(lease), reason); });
+                   [&](Lease&& lease) { Terminate(std::move(lease), reason); });
   }
   const int64_t now = around_.clock.SteadyMillis();
   for (const Extension& e : update.extensions) {
@@ -262,6 +278,7 @@ void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& upd
       leases_.Extend(e.range.first, e.range.last, consumer.get(), now + e.deadline_ms);
     }
   }
+  SettleFailures();
   CreditLimits& credit = consumer->options_.credit;
   if (update.credit.max_messages != 0) credit.max_messages = update.credit.max_messages;
   if (update.credit.max_bytes != 0) credit.max_bytes = update.credit.max_bytes;
@@ -292,6 +309,13 @@ void Subscription::Detach() {
                     [&](Redelivery&& r) { redeliveries_.Insert(std::move(r)); });
   }
   LeaveDeadLetters();
+  if (ordering_ != nullptr) {
+    ordering_->Carve(1, std::numeric_limits<uint64_t>::max(), /*only_delivered=*/false,
+                     [&](Blocked&& b) {
+                       redeliveries_.Insert({std::move(b.run), b.attempt});
+                     });
+    ordering_.reset();
+  }
   bookkeeping_.Set(0);
   topic_->Detach(this, std::move(cursor_), std::exchange(redeliveries_, {}));
 }
@@ -301,10 +325,11 @@ void Subscription::EndTurn() {
   if (look_ != nullptr) LookOn();
   if (ended_) return;
   if (look_ == nullptr) {
-    if (config_.filter != nullptr) BeginScan();
+    const bool scans = config_.filter != nullptr || ordering_ != nullptr;
+    if (scans) BeginScan();
     SendDeadLetters();
     Dispatch();
-    if (config_.filter != nullptr) EndScan();
+    if (scans) EndScan();
   }
   StepOn();
   if (cursor_.TakeLeft()) topic_->SubscriptionMoved();

@@ -16,6 +16,7 @@
 #include "broker/engine/dead_letter.h"
 #include "broker/engine/last_look.h"
 #include "broker/engine/lease_table.h"
+#include "broker/engine/ordering.h"
 #include "broker/engine/retry_queue.h"
 #include "broker/engine/stats.h"
 #include "broker/engine/topic.h"
@@ -166,6 +167,11 @@ class Subscription final : public Actor {
   void CarveWaiting(uint64_t first, uint64_t last, F&& f) {
     redeliveries_.Carve(first, last, f);
     if (retries_ != nullptr) retries_->Carve(first, last, f);
+    if (ordering_ != nullptr) {
+      ordering_->Carve(first, last, /*only_delivered=*/false, [&](Blocked&& b) {
+        f(Redelivery{std::move(b.run), b.attempt});
+      });
+    }
     if (dead_ == nullptr) return;
     dead_->waiting.Carve(first, last, [&](DeadLetter&& letter) {
       f(Redelivery{std::move(letter.run), letter.attempts});
@@ -173,8 +179,29 @@ class Subscription final : public Actor {
   }
   // Takes away from the front what the topic has given up: a gap.
   void CutGivenUp(Run* run);
-  // A delivery has failed: the message comes again, or leaves for the dead-letter topic.
+  // A delivery has failed: the message comes again, or leaves for the dead-letter topic. In an
+  // ordered subscription, with the next SettleFailures.
   void Failed(Lease lease, int64_t delay_ms);
+  // A message goes to others, without having failed; the rest as in Failed.
+  void Release(Lease lease);
+  // Delivered no more, for a reason that a consumer gave.
+  void Terminate(Lease lease, std::shared_ptr<const std::string> reason);
+
+  // With ordering (subscription_ordering.cc).
+  struct Failure {
+    Lease lease;
+    int64_t delay_ms = 0;
+    bool counts = true;                         // as a failed attempt
+    std::shared_ptr<const std::string> reason;  // terminated
+  };
+  Delivery TakeOrdered(const Consumer& consumer, uint32_t max_messages, uint64_t max_bytes);
+  void AckOrdered(const SequenceRange& range);
+  // An automatic consumer's frame has been accepted by its stream, or never will be.
+  void SentOrdered(const Delivery& delivery, bool ok);
+  void SettleFailures();
+  // Nothing is in flight; takes what is to be redelivered.
+  void BeginOrder();
+  void MoveIdleKeys();
 
   // Dead letters (subscription_dead_letter.cc). They stay with this subscription until their topic
   // has taken them.
@@ -190,7 +217,8 @@ class Subscription final : public Actor {
     int64_t wait_ms = 0;
   };
   bool IsDead(const Lease& lease) const;
-  void Bury(Lease lease, const std::shared_ptr<const std::string>& reason);
+  // reason null: too many attempts.
+  void Bury(Lease lease, std::shared_ptr<const std::string> reason);
   void KeepLetter(DeadLetter letter);
   void SendDeadLetters();
   void HandleDeadLettersAnswered();
@@ -253,11 +281,14 @@ class Subscription final : public Actor {
   std::unique_ptr<RetryQueue> retries_;  // null until something has to wait
   bool retry_timer_armed_ = false;
   Backoff backoff_;
-  std::unique_ptr<DeadLetters> dead_;  // null until there is one
-  std::unique_ptr<LastLook> look_;     // while it looks for the last messages
-  uint32_t scan_left_ = 1;             // messages that this turn may still test
-  uint64_t wanted_at_ = 0;             // this one matches
-  std::vector<Gap> gaps_;              // not yet told to anybody, for want of consumers
+  std::unique_ptr<DeadLetters> dead_;   // null until there is one
+  std::unique_ptr<Ordering> ordering_;  // null: not ordered
+  std::vector<Failure> failures_;
+  bool blocked_some_ = false;       // perhaps for a consumer that has been asked already
+  std::unique_ptr<LastLook> look_;  // while it looks for the last messages
+  uint32_t scan_left_ = 1;          // messages that this turn may still test
+  uint64_t wanted_at_ = 0;          // this one matches
+  std::vector<Gap> gaps_;           // not yet told to anybody, for want of consumers
   bool awaiting_ = false;
   bool timer_armed_ = false;
   uint64_t trimmed_to_ = 1;  // Topic::trim_to, as far as followed

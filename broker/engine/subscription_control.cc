@@ -11,14 +11,16 @@
 namespace estiba {
 namespace {
 
-// Of from..kept-1, what is not in `again`.
-std::vector<Gap> NotKept(uint64_t from, uint64_t kept, const IntervalMap<Redelivery>& again) {
+// Of from..end-1, what is not in `again`.
+std::vector<Gap> Without(const IntervalMap<Redelivery>& again, uint64_t from, uint64_t end,
+                         GapReason reason) {
   std::vector<Gap> gaps;
   for (const auto& [first, entry] : again.entries()) {
-    if (from < first) gaps.push_back({from, first - 1, GapReason::kNotKept});
-    from = entry.run.end();
+    if (first >= end) break;
+    if (from < first) gaps.push_back({from, first - 1, reason});
+    from = std::max(from, entry.run.end());
   }
-  if (from < kept) gaps.push_back({from, kept - 1, GapReason::kNotKept});
+  if (from < end) gaps.push_back({from, end - 1, reason});
   return gaps;
 }
 
@@ -32,12 +34,14 @@ void Subscription::Begin(Attachment at) {
   if (ended_) return;
   for (const Gap& gap : at.gaps) AddGap(gap.first, gap.last, gap.reason);
   if (at.tell_not_kept) {
-    for (const Gap& gap : NotKept(at.from, cursor_.sequence(), redeliveries_)) {
+    for (const Gap& gap :
+         Without(redeliveries_, at.from, cursor_.sequence(), GapReason::kNotKept)) {
       AddGap(gap.first, gap.last, gap.reason);
     }
   }
   // Others with other filters may have held it.
   DropUnwanted(&redeliveries_);
+  BeginOrder();
   if (at.look_until != 0) BeginLook(at.look_until, at.look_for_keys);
 }
 
@@ -84,7 +88,12 @@ void Subscription::HandleSought(Attachment to, const SeekDone& done) {
   // which asks for nothing that is gone, takes them along.
   const auto concerned = [&](const Gap& gap) { return !to.tell_not_kept && gap.first >= to.from; };
   const auto forget = [&](std::vector<Gap>& gaps) {
-    gaps.erase(std::remove_if(gaps.begin(), gaps.end(), std::not_fn(concerned)), gaps.end());
+    for (const Gap& gap : std::exchange(gaps, {})) {
+      if (!concerned(gap)) continue;
+      // Another may have kept some of it: a snapshot.
+      const uint64_t until = std::min(gap.last + 1, to.place.sequence());
+      for (const Gap& part : Without(to.again, gap.first, until, gap.reason)) AppendGap(gaps, part);
+    }
   };
   forget(gaps_);
   for (const ConsumerPtr& consumer : consumers_) forget(consumer->gaps_);
@@ -105,7 +114,7 @@ IntervalMap<Redelivery> Subscription::TakeHeld(std::vector<Gap>* gone) {
   CarveWaiting(1, kEnd, [&](Redelivery&& r) { held.Insert(std::move(r)); });
   TakeSentLetters(&held);
   leases_.Take(1, kEnd, [&](Lease&& lease) {
-    lease.consumer->GiveBack(lease.run.count, lease.run.bytes);
+    if (!lease.acked) lease.consumer->GiveBack(lease.run.count, lease.run.bytes);
     if (lease.run.segment == nullptr) {
       AppendGap(*gone, {lease.run.first, lease.run.end() - 1, topic_->trim_reason()});
     } else {
@@ -158,6 +167,9 @@ SnapshotContents Subscription::Unconsumed() const {
   if (dead_ != nullptr) {
     for (const auto& [first, letter] : dead_->waiting.entries()) add(letter.run);
     for (const DeadLetter& letter : dead_->batch.letters()) add(letter.run);
+  }
+  if (ordering_ != nullptr) {
+    for (const auto& [first, blocked] : ordering_->blocked().entries()) add(blocked.run);
   }
   leases_.ForEach([&](const Lease& lease) { add(lease.run); });
   const auto add_sent = [&](const Consumer& consumer) {

@@ -18,10 +18,13 @@ bool Subscription::IsDead(const Lease& lease) const {
   return config_.dead_letter.max_attempts != 0 && lease.attempt >= config_.dead_letter.max_attempts;
 }
 
-void Subscription::Bury(Lease lease, const std::shared_ptr<const std::string>& reason) {
+void Subscription::Bury(Lease lease, std::shared_ptr<const std::string> reason) {
+  static const auto* const kMaxAttempts =
+      new std::shared_ptr<const std::string>(std::make_shared<const std::string>("max-attempts"));
   lease.consumer->GiveBack(lease.run.count, lease.run.bytes);
   if (dead_ == nullptr) dead_ = std::make_unique<DeadLetters>(this, &dead_letters_answered_);
-  KeepLetter({std::move(lease.run), lease.attempt, reason});
+  if (reason == nullptr) reason = *kMaxAttempts;
+  KeepLetter({std::move(lease.run), lease.attempt, std::move(reason)});
 }
 
 void Subscription::KeepLetter(DeadLetter letter) {

@@ -29,6 +29,7 @@ void Subscription::Dispatch() {
       ready -= sent && ready > 0;
     }
     if (!consumers_.empty()) next_consumer_ = (next_consumer_ + 1) % consumers_.size();
+    if (std::exchange(blocked_some_, false)) continue;
     if (!wants_messages || awaiting_ || scan_left_ == 0) return;
     AwaitMessages();
     // Messages may have come just before: look again, once.
@@ -108,6 +109,9 @@ Delivery Subscription::NextDelivery(const Consumer& consumer, uint32_t ready) {
     return TakeRedeliveries(MostMessages(consumer, 1), ready, max_bytes);
   }
   StepOn();
+  if (ordering_ != nullptr) {
+    return TakeOrdered(consumer, MostMessages(consumer, ready), max_bytes);
+  }
   if (config_.filter != nullptr) return TakeMatching(MostMessages(consumer, ready), max_bytes);
   const Run run = cursor_.Peek(static_cast<uint32_t>(max_bytes), MostMessages(consumer, ready));
   if (run.empty() || run.first < pass_over_) return {};
@@ -148,10 +152,23 @@ void Subscription::Redeliver(Lease lease, int64_t delay_ms) {
 }
 
 void Subscription::Failed(Lease lease, int64_t delay_ms) {
-  static const auto* const kReasonText =
-      new std::shared_ptr<const std::string>(std::make_shared<const std::string>("max-attempts"));
-  if (IsDead(lease)) return Bury(std::move(lease), *kReasonText);
-  Redeliver(std::move(lease), delay_ms);
+  if (ordering_ != nullptr) {
+    failures_.push_back({std::move(lease), delay_ms, true, nullptr});
+  } else if (IsDead(lease)) {
+    Bury(std::move(lease), nullptr);
+  } else {
+    Redeliver(std::move(lease), delay_ms);
+  }
+}
+
+void Subscription::Release(Lease lease) {
+  if (ordering_ == nullptr) return Redeliver(std::move(lease), 0);
+  failures_.push_back({std::move(lease), 0, false, nullptr});
+}
+
+void Subscription::Terminate(Lease lease, std::shared_ptr<const std::string> reason) {
+  if (ordering_ == nullptr) return Bury(std::move(lease), reason);
+  failures_.push_back({std::move(lease), 0, true, std::move(reason)});
 }
 
 void Subscription::CutGivenUp(Run* run) {
@@ -172,13 +189,15 @@ void Subscription::Redeliver(Run run, uint32_t attempt, int64_t delay_ms) {
 }
 
 void Subscription::ArmRetryTimer() {
-  if (retry_timer_armed_ || retries_ == nullptr) return;
   // The queue costs more than it is worth to keep.
-  if (retries_->empty()) return retries_.reset();
+  if (retries_ != nullptr && retries_->empty()) retries_.reset();
+  int64_t next = TimerWheel::kNever;
+  if (retries_ != nullptr) next = retries_->NextDue();
+  if (ordering_ != nullptr) next = std::min(next, ordering_->NextDue());
+  if (retry_timer_armed_ || next == TimerWheel::kNever) return;
   retry_timer_armed_ = true;
   const int64_t now = around_.clock.SteadyMillis();
-  const int64_t due = std::clamp(retries_->NextDue(), now + 1, now + kRetryLookMs);
-  around_.timers.At(due, this, &retry_due_);
+  around_.timers.At(std::clamp(next, now + 1, now + kRetryLookMs), this, &retry_due_);
 }
 
 uint64_t Subscription::BookkeepingBytes() const {
@@ -186,6 +205,7 @@ uint64_t Subscription::BookkeepingBytes() const {
   uint64_t bytes = entries * kEntryBytes;
   if (look_ != nullptr) bytes += look_->bytes();
   if (retries_ != nullptr) bytes += retries_->bytes();
+  if (ordering_ != nullptr) bytes += ordering_->bytes();
   if (dead_ != nullptr) {
     bytes += sizeof(DeadLetters) + dead_->batch.encoded_bytes() +
              (dead_->waiting.size() + dead_->batch.letters().size()) * kEntryBytes;
@@ -201,8 +221,9 @@ void Subscription::AddGap(uint64_t first, uint64_t last, GapReason reason) {
 }
 
 void Subscription::ArmTimer() {
+  const bool blocked = ordering_ != nullptr && !ordering_->blocked().empty();
   if (timer_armed_ || (leases_.empty() && redeliveries_.empty() && retries_ == nullptr &&
-                       (dead_ == nullptr || dead_->waiting.empty()))) {
+                       !blocked && (dead_ == nullptr || dead_->waiting.empty()))) {
     return;
   }
   timer_armed_ = true;
@@ -220,6 +241,9 @@ uint64_t Subscription::Floor() const {
   if (!leases_.empty()) floor = std::min(floor, leases_.first());
   if (!redeliveries_.empty()) floor = std::min(floor, redeliveries_.first());
   if (retries_ != nullptr && !retries_->empty()) floor = std::min(floor, retries_->first());
+  if (ordering_ != nullptr && !ordering_->blocked().empty()) {
+    floor = std::min(floor, ordering_->blocked().first());
+  }
   if (dead_ != nullptr) {
     if (!dead_->waiting.empty()) floor = std::min(floor, dead_->waiting.first());
     for (const DeadLetter& d : dead_->batch.letters()) floor = std::min(floor, d.run.first);
@@ -240,6 +264,7 @@ void Subscription::UpdateFigures() {
   counters_.redeliver_messages.Set(redeliveries_.messages());
   counters_.dead_letter_waiting.Set(
       dead_ == nullptr ? 0 : dead_->waiting.messages() + dead_->batch.messages());
+  counters_.blocked_messages.Set(ordering_ == nullptr ? 0 : ordering_->blocked().messages());
   counters_.delayed_messages.Set(retries_ == nullptr ? 0 : retries_->messages());
   counters_.consumers.Set(consumers_.size());
 }

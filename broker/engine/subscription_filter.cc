@@ -101,7 +101,7 @@ void Subscription::PassUnwanted() {
 void Subscription::BeginScan() { scan_left_ = kScanMessages; }
 
 void Subscription::EndScan() {
-  PassUnwanted();
+  if (config_.filter != nullptr) PassUnwanted();
   if (scan_left_ > 0) return;
   scan_on_.SendOnce();
   YieldTurn();

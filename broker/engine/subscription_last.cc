@@ -40,6 +40,7 @@ void Subscription::LookOn() {
   }
   look_->ForEach([&](const Run& run) { redeliveries_.Insert({run, 1}); });
   look_.reset();
+  BeginOrder();
 }
 
 void Subscription::AbandonLook() {

@@ -132,6 +132,7 @@ absl::Status ReadSubscriptionConfig(absl::string_view field, const v1::Subscript
     }
     out->filter = *std::move(filter);
   }
+  out->ordered = in.ordered();
   if (in.has_retry()) {
     if (absl::Status s = ReadRetry(absl::StrCat(field, ".retry"), in.retry(), &out->retry);
         !s.ok()) {
@@ -202,6 +203,7 @@ namespace {
 void WriteConfig(const SubscriptionConfig& config, v1::SubscriptionConfig* out) {
   WriteMillis(config.ack_deadline_ms, out->mutable_ack_deadline());
   if (config.filter != nullptr) out->set_filter(config.filter->source());
+  out->set_ordered(config.ordered);
   if (config.retry.max_ms > 0) {
     WriteMillis(config.retry.min_ms, out->mutable_retry()->mutable_min_backoff());
     WriteMillis(config.retry.max_ms, out->mutable_retry()->mutable_max_backoff());
@@ -239,6 +241,7 @@ void WriteFigures(const Source& subscription, absl::string_view topic, v1::Subsc
   stats->set_delayed_messages(from.figures.delayed_messages);
   stats->set_dead_lettered_messages(from.figures.dead_lettered_messages);
   stats->set_dead_letter_waiting(from.figures.dead_letter_waiting);
+  stats->set_blocked_messages(from.figures.blocked_messages);
   stats->set_paused(from.figures.paused != 0);
   stats->set_skipped_messages(from.figures.skipped_messages);
   stats->set_seeks(from.figures.seeks);

@@ -12,7 +12,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/synchronization/mutex.h"
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/exit_code.h"
@@ -58,8 +57,6 @@ int Explain(const CLI::App& app, const CLI::ParseError& error, const Context& co
 int Main(int argc, char** argv) {
   // A reader that has gone shows as an error of write(2).
   signal(SIGPIPE, SIG_IGN);
-  // Debian builds abseil with a check of every lock's order, which costs several per cent.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CLI::App app("Publish to, consume from, and look after an Estiba broker", "estiba");
   Context context;
   AddEverything(app, context);

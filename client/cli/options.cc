@@ -72,6 +72,8 @@ void AddSubscriptionPolicies(CLI::App& app, SubscriptionConfig& target) {
   app.add_option("--filter", target.filter,
                  "Only messages whose attributes match, such as 'attributes.kind = \"new\"'")
       ->type_name("FILTER");
+  app.add_flag("--ordered", target.ordered,
+               "Messages of an ordering key in their order, each key at one consumer at a time");
   AddDuration(app, "--min-backoff", target.retry.min_backoff,
               "What was not acked waits at least this long to be delivered again: 0-10m");
   AddDuration(app, "--max-backoff", target.retry.max_backoff,

@@ -21,6 +21,7 @@ void ToProto(const SubscriptionConfig& config, v1::SubscriptionConfig& out) {
     ToProto(config.ack_deadline, *out.mutable_ack_deadline());
   }
   out.set_filter(config.filter);
+  out.set_ordered(config.ordered);
   if (config.retry.min_backoff != absl::ZeroDuration()) {
     ToProto(config.retry.min_backoff, *out.mutable_retry()->mutable_min_backoff());
   }
@@ -104,6 +105,7 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   const v1::SubscriptionConfig& config = subscription.config();
   info.config.ack_deadline = FromProto(config.ack_deadline());
   info.config.filter = config.filter();
+  info.config.ordered = config.ordered();
   info.config.retry.min_backoff = FromProto(config.retry().min_backoff());
   info.config.retry.max_backoff = FromProto(config.retry().max_backoff());
   info.config.dead_letter = {config.dead_letter().topic(), config.dead_letter().max_attempts()};
@@ -127,6 +129,7 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.stats.delayed_messages = stats.delayed_messages();
   info.stats.dead_lettered_messages = stats.dead_lettered_messages();
   info.stats.dead_letter_waiting = stats.dead_letter_waiting();
+  info.stats.blocked_messages = stats.blocked_messages();
   info.stats.skipped_messages = stats.skipped_messages();
   info.stats.seeks = stats.seeks();
   info.stats.paused = stats.paused();

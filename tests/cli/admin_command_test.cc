@@ -75,9 +75,10 @@ TEST_CASE("a subscription has the filter and the back-off it was made with") {
                       "{\"data\":\"c\",\"attributes\":{\"kind\":\"new\"}}\n")
               .status.code == 0);
   const std::string filter = "attributes.kind = \"new\"";
-  const json made =
-      shell.Json({"subscription", "create", "s", "t", "--filter", filter, "--min-backoff", "2s",
-                  "--max-backoff", "1m", "--dead-letter", "dead", "--max-attempts", "3"});
+  const json made = shell.Json({"subscription", "create", "s", "t", "--filter", filter,
+                                "--min-backoff", "2s", "--max-backoff", "1m", "--dead-letter",
+                                "dead", "--max-attempts", "3", "--ordered"});
+  CHECK(made["config"]["ordered"] == true);
   CHECK(made["config"]["dead_letter"] == "dead");
   CHECK(made["config"]["max_attempts"] == 3);
   CHECK(made["config"]["filter"] == filter);

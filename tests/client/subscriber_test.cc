@@ -1,10 +1,13 @@
 #include "estiba/subscriber.h"
 
 #include <atomic>
+#include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/synchronization/notification.h"
 #include "tests/client/broker_fixture.h"
 #include "tests/support/catch.h"
@@ -221,6 +224,69 @@ TEST_CASE("A message nacked with a delay comes when that is over") {
   REQUIRE(again->delivery_attempt() == 2);
   // The broker counts whole milliseconds of its own clock.
   REQUIRE(absl::Now() - nacked >= absl::Milliseconds(299));
+}
+
+TEST_CASE("Ordered: keys are shared among consumers, and what is nacked brings back its key") {
+  BrokerFixture broker;
+  SubscriberOptions options{
+      .topic = "numbers", .subscription = "s", .ack_mode = AckMode::kExplicit};
+  options.config.ordered = true;
+  Subscriber one(broker.client, options);
+  Subscriber two(broker.client, options);
+  REQUIRE(one.Start().ok());
+  REQUIRE(two.Start().ok());
+  REQUIRE(Eventually([&] {
+    const auto info = broker.admin.GetSubscription("s");
+    return info.ok() && info->stats.consumers == 2;
+  }));
+  constexpr int kKeys = 20;
+  constexpr int kEach = 50;
+  std::vector<Message> messages;
+  for (int i = 0; i < kKeys * kEach; ++i) {
+    messages.push_back({.data = absl::StrCat(i / kKeys), .ordering_key = absl::StrCat(i % kKeys)});
+  }
+  REQUIRE(broker.admin.PublishOnce("numbers", messages).ok());
+  std::map<std::string, int> next;
+  std::map<std::string, Subscriber*> owner;
+  std::set<std::string> nacked;
+  int acked = 0;
+  while (acked < kKeys * kEach) {
+    for (Subscriber* subscriber : {&one, &two}) {
+      const auto message = subscriber->Next(absl::Now() + absl::Milliseconds(20));
+      if (!message.ok()) continue;
+      const std::string key(message->ordering_key());
+      CHECK(owner.emplace(key, subscriber).first->second == subscriber);
+      int number = -1;
+      REQUIRE(absl::SimpleAtoi(std::string(message->data()), &number));
+      // Brought back by the nack, and to come again.
+      if (number > next[key]) {
+        REQUIRE(nacked.count(key) == 1);
+        continue;
+      }
+      REQUIRE(number == next[key]);
+      if (number == 25 && nacked.insert(key).second) {
+        subscriber->Nack(message->sequence());
+        continue;
+      }
+      subscriber->Ack(message->sequence());
+      ++next[key];
+      ++acked;
+    }
+  }
+  CHECK(nacked.size() == kKeys);
+  CHECK(Eventually([&] {
+    const auto info = broker.admin.GetSubscription("s");
+    return info->stats.acked_messages == kKeys * kEach && info->stats.blocked_messages == 0;
+  }));
+  SubscriberOptions unordered = options;
+  unordered.subscription = "plain";
+  unordered.config.ordered = false;
+  REQUIRE(broker.PublishNumbers("numbers", 1).ok());
+  Subscriber plain(broker.client, unordered);
+  REQUIRE(plain.Next(Soon()).ok());
+  unordered.config.ordered = true;
+  Subscriber other(broker.client, unordered);
+  REQUIRE(absl::IsFailedPrecondition(other.Next(Soon()).status()));
 }
 
 TEST_CASE("A subscription is made with what its first consumer says, and others must agree") {

@@ -24,6 +24,7 @@ topics:
         ack-deadline: 30s
         from: latest
         filter: attributes.kind = "new"
+        ordered: true
         max-backoff: 5s
         dead-letter: dead
       - name: audit
@@ -48,7 +49,9 @@ topics:
   CHECK(topics[0].subscriptions[0].dead_letter_topic == "dead");
   CHECK(topics[0].subscriptions[0].max_attempts == 5);
   CHECK(topics[0].subscriptions[1].name == "audit");
+  CHECK(topics[0].subscriptions[0].ordered);
   CHECK(topics[0].subscriptions[1].filter.empty());
+  CHECK_FALSE(topics[0].subscriptions[1].ordered);
   CHECK(topics[0].subscriptions[1].max_backoff == absl::ZeroDuration());
   CHECK(topics[0].subscriptions[1].from == Config::StartFrom::kEarliest);
   CHECK(topics[1].name == "a/b.c~d+e%f_g-1");

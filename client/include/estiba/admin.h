@@ -94,6 +94,7 @@ struct SubscriptionStats {
   uint64_t delayed_messages = 0;   // waiting for the time of their redelivery (no counter)
   uint64_t dead_lettered_messages = 0;
   uint64_t dead_letter_waiting = 0;  // to leave for the dead-letter topic (no counter)
+  uint64_t blocked_messages = 0;     // wait for their ordering key (no counter)
   uint64_t skipped_messages = 0;     // passed over by seeks and purges
   uint64_t seeks = 0;
   bool paused = false;

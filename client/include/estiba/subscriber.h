@@ -200,6 +200,8 @@ struct SubscriptionConfig {
   // Which messages it wants, by their attributes, in the filter language of google.pubsub.v1, such
   // as: attributes.kind = "new" AND NOT attributes:draft. Empty: every message.
   std::string filter = {};
+  // Messages of an ordering key in their order, each key at one consumer at a time; see proto.
+  bool ordered = false;
   RetryPolicy retry = {};
   DeadLetterPolicy dead_letter = {};
   // Keep what it has consumed, for seeks, as long as the topic's retention does.

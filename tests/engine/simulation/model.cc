@@ -10,6 +10,60 @@ void SubscriptionModel::Fail(uint64_t sequence, const std::string& what) const {
   fail_(absl::StrCat("message ", sequence, ": ", what));
 }
 
+std::string SubscriptionModel::KeyOf(uint64_t sequence) const {
+  if (!ordered) return "";
+  const auto body = topic_.bodies.find(sequence);
+  // Field 5, if it has one, is the first.
+  if (body == topic_.bodies.end() || body->second.empty() || body->second[0] != '\x2a') return "";
+  return body->second.substr(2, static_cast<size_t>(body->second[1]));
+}
+
+bool SubscriptionModel::Done(const Message& m) const {
+  return m.consumed || m.lost || m.dead || m.terminated ||
+         (max_attempts != 0 && m.attempt >= max_attempts);
+}
+
+template <typename F>
+void SubscriptionModel::ForKey(const std::string& key, uint64_t first, uint64_t end, F&& f) {
+  if (key.empty()) return;
+  for (auto it = topic_.bodies.lower_bound(first); it != topic_.bodies.end(); ++it) {
+    if (it->first >= end) return;
+    if (wants(it->second) && KeyOf(it->first) == key) f(it->first, messages_[it->first]);
+  }
+}
+
+bool SubscriptionModel::AllDoneBefore(uint64_t sequence) {
+  bool done = true;
+  ForKey(KeyOf(sequence), begin_, sequence, [&](uint64_t, Message& m) {
+    done &= m.lost || m.dead || (!m.early && (m.consumed || m.ack_handed_over));
+  });
+  return done;
+}
+
+bool SubscriptionModel::FirstOfKey(uint64_t sequence) {
+  bool first = true;  // or has none
+  ForKey(KeyOf(sequence), begin_, sequence, [&](uint64_t, Message&) { first = false; });
+  return first;
+}
+
+void SubscriptionModel::CheckKeyOrder(const void* consumer, uint64_t sequence) {
+  if (mixed || topic_.may_give_up) return;
+  ForKey(KeyOf(sequence), owed_, sequence, [&](uint64_t earlier, Message& m) {
+    if (Done(m) || m.maybe || m.ack_handed_over || m.nack_handed_over) return;
+    if (m.consumer == consumer) return;
+    Fail(sequence, absl::StrCat("delivered before ", earlier, ", of the same key"));
+  });
+}
+
+void SubscriptionModel::BringBack(const void* consumer, uint64_t sequence) {
+  if (Done(messages_[sequence])) return;  // a dead letter; the others stay
+  ForKey(KeyOf(sequence), sequence + 1, UINT64_MAX, [&](uint64_t, Message& m) {
+    if (m.consumer != consumer) return;
+    m.consumer = nullptr;
+    m.nack_handed_over = true;
+  });
+}
+
 void SubscriptionModel::Delivered(const void* consumer, AckMode mode, const Stream::Frame& frame,
                                   int64_t deadline_ms, int64_t now_ms) {
   for (size_t i = 0; i < frame.bodies.size(); ++i) {
@@ -20,26 +74,38 @@ void SubscriptionModel::Delivered(const void* consumer, AckMode mode, const Stre
     if (!wants(frame.bodies[i])) Fail(sequence, "delivered, and the filter does not match");
     if (sequence < begin_) Fail(sequence, "delivered, from before the subscription's start");
     Message& m = messages_[sequence];
-    if (m.consumed && !mixed) Fail(sequence, "delivered after it was consumed");
+    const bool keyed = !KeyOf(sequence).empty();
+    if (keyed) CheckKeyOrder(consumer, sequence);
+    if (m.consumed && !mixed && !m.early) Fail(sequence, "delivered after it was consumed");
+    if (m.early) m.consumed = false;
     if (m.lost) Fail(sequence, "delivered after it was declared lost");
-    if (m.consumer != nullptr && (m.automatic || now_ms < m.lease_until_ms)) {
+    // An earlier one of its key may have brought it back.
+    if (m.consumer != nullptr && (m.automatic || now_ms < m.lease_until_ms) &&
+        (!keyed || FirstOfKey(sequence))) {
       Fail(sequence,
            m.automatic ? "delivered twice at a time" : "delivered inside its ack deadline");
     }
-    if (max_attempts != 0 && !mixed && m.attempt >= max_attempts && !m.same_attempt) {
+    if (max_attempts != 0 && !mixed && m.attempt >= max_attempts && !m.same_attempt &&
+        (!keyed || FirstOfKey(sequence))) {
       Fail(sequence, "delivered again, although its last attempt had failed");
     }
     if (now_ms < m.not_before_ms) Fail(sequence, "delivered before its delay was over");
     if (m.attempt == 0) {
       if (frame.attempt != 1)
         Fail(sequence, absl::StrCat("first delivery is attempt ", frame.attempt));
-      if (sequence <= highest_new_) Fail(sequence, "new, and comes after a later one");
-      highest_new_ = sequence;
+      if (sequence <= highest_new_ && !keyed) Fail(sequence, "new, and comes after a later one");
+      if (!keyed) highest_new_ = sequence;
     } else if (!mixed && frame.attempt != m.attempt + (m.same_attempt ? 0 : 1)) {
       Fail(sequence, absl::StrCat("attempt ", frame.attempt, " after attempt ", m.attempt));
     }
+    if (keyed && m.attempt > 0) {
+      // And so do those after it.
+      ForKey(KeyOf(sequence), sequence + 1, UINT64_MAX,
+             [](uint64_t, Message& later) { later.consumer = nullptr; });
+    }
     m.attempt = frame.attempt;
     m.same_attempt = false;
+    m.nack_handed_over = false;
     m.consumer = consumer;
     m.automatic = mode == AckMode::kAuto;
     m.lease_until_ms = now_ms + deadline_ms;
@@ -91,6 +157,7 @@ void SubscriptionModel::Acked(uint64_t first, uint64_t last) {
     // Where modes are mixed, an ack may meet what an automatic consumer has just refused.
     if (m.attempt == 0 || (m.automatic && !mixed)) continue;
     m.ack_handed_over = true;
+    m.early = m.early || !AllDoneBefore(it->first);
     m.consumer = nullptr;
   }
 }
@@ -98,7 +165,10 @@ void SubscriptionModel::Acked(uint64_t first, uint64_t last) {
 void SubscriptionModel::Nacked(const void* consumer, uint64_t first, uint64_t last) {
   const auto end = messages_.upper_bound(last);
   for (auto it = messages_.lower_bound(first); it != end; ++it) {
-    if (it->second.consumer == consumer && !it->second.automatic) it->second.consumer = nullptr;
+    if (it->second.consumer != consumer || it->second.automatic) continue;
+    it->second.consumer = nullptr;
+    it->second.nack_handed_over = true;
+    BringBack(consumer, it->first);
   }
 }
 
@@ -107,7 +177,10 @@ void SubscriptionModel::NackedAndSettled(const void* consumer, uint64_t sequence
   Message& m = messages_[sequence];
   if (m.consumer != consumer || m.automatic || now_ms >= m.lease_until_ms) return;
   m.consumer = nullptr;
-  m.not_before_ms = not_before_ms;
+  m.nack_handed_over = true;
+  // An earlier one of its key may have brought it back already.
+  if (FirstOfKey(sequence)) m.not_before_ms = not_before_ms;
+  BringBack(consumer, sequence);
 }
 
 void SubscriptionModel::DeadLettered(uint64_t sequence, uint32_t attempts) {
@@ -140,7 +213,9 @@ void SubscriptionModel::ExtendedAndSettled(const void* consumer, uint64_t first,
 
 void SubscriptionModel::Gone(const void* consumer) {
   for (auto& [sequence, m] : messages_) {
-    if (m.consumer == consumer && !m.automatic) m.consumer = nullptr;
+    if (m.consumer != consumer || m.automatic) continue;
+    m.consumer = nullptr;
+    m.nack_handed_over = true;
   }
 }
 
@@ -166,8 +241,9 @@ SubscriptionModel::Snapshot SubscriptionModel::Take(uint64_t end) const {
   }
   for (const auto& [sequence, m] : messages_) {
     if (m.lost) snapshot.lost.insert(sequence);
-    if (m.consumed) snapshot.consumed.insert(sequence);
-    if (m.maybe && m.attempt == 0) snapshot.unwanted.insert(sequence);
+    if (m.consumed && !m.early) snapshot.consumed.insert(sequence);
+    const bool open = (m.consumed && m.early) || (m.maybe && m.attempt == 0);
+    if (open) snapshot.unwanted.insert(sequence);
   }
   return snapshot;
 }
@@ -189,18 +265,24 @@ void SubscriptionModel::Sought(const Snapshot& to) {
 
 void SubscriptionModel::Settled() {
   for (auto& [sequence, m] : messages_) {
+    m.nack_handed_over = false;
     if (!m.ack_handed_over) continue;
     m.ack_handed_over = false;
+    // Delivered again since: whether before or after the ack took effect, nobody knows.
+    if (m.early && m.consumer != nullptr) continue;
     m.consumed = true;
     m.consumer = nullptr;
   }
 }
 
-uint64_t SubscriptionModel::HeldBy(const void* consumer, int64_t now_ms) const {
-  return static_cast<uint64_t>(std::count_if(messages_.begin(), messages_.end(), [&](auto& entry) {
-    return entry.second.consumer == consumer && !entry.second.automatic &&
-           now_ms < entry.second.lease_until_ms;
-  }));
+uint64_t SubscriptionModel::HeldBy(const void* consumer, int64_t now_ms) {
+  uint64_t held = 0;
+  for (const auto& [sequence, m] : messages_) {
+    if (m.consumer != consumer || m.automatic || now_ms >= m.lease_until_ms || m.early) continue;
+    // An earlier one of its key may have brought it back.
+    held += FirstOfKey(sequence);
+  }
+  return held;
 }
 
 std::vector<uint64_t> SubscriptionModel::LeasedTo(const void* consumer) const {

@@ -80,7 +80,7 @@ class SubscriptionModel {
   void Settled();
 
   // What a consumer holds, by leases that cannot have ended.
-  uint64_t HeldBy(const void* consumer, int64_t now_ms) const;
+  uint64_t HeldBy(const void* consumer, int64_t now_ms);
   std::vector<uint64_t> LeasedTo(const void* consumer) const;
 
   // At the end: everything owed was consumed or declared lost.
@@ -92,6 +92,7 @@ class SubscriptionModel {
   bool mixed = false;
   bool allow_gaps_not_kept = false;
   uint32_t max_attempts = 0;  // of the dead-letter policy; 0: none
+  bool ordered = false;
   // The filter; by default everything is wanted.
   std::function<bool(const std::string& body)> wants = [](const std::string&) { return true; };
 
@@ -104,6 +105,8 @@ class SubscriptionModel {
     int64_t not_before_ms = 0;
     bool same_attempt = false;  // the next attempt has the number of the last
     bool ack_handed_over = false;
+    bool nack_handed_over = false;
+    bool early = false;  // acked before an earlier one of its key: may come again
     bool consumed = false;
     bool lost = false;
     bool maybe = false;  // it may be that it is consumed already
@@ -112,6 +115,17 @@ class SubscriptionModel {
   };
 
   void Fail(uint64_t sequence, const std::string& what) const;
+  // Of an ordered subscription's message; empty: none, and nothing special.
+  std::string KeyOf(uint64_t sequence) const;
+  bool Done(const Message& m) const;
+  // Calls f(sequence, Message&) with all messages of the key from a sequence on, or before it.
+  template <typename F>
+  void ForKey(const std::string& key, uint64_t first, uint64_t end, F&& f);
+  bool AllDoneBefore(uint64_t sequence);
+  bool FirstOfKey(uint64_t sequence);
+  void CheckKeyOrder(const void* consumer, uint64_t sequence);
+  // A message was nacked: so are the later ones of its key.
+  void BringBack(const void* consumer, uint64_t sequence);
 
   TopicModel& topic_;
   std::function<void(std::string)> fail_;

@@ -149,6 +149,8 @@ class Program {
   std::vector<std::unique_ptr<SimSubscription>> subscriptions_;
   std::vector<Undertaker> undertakers_;
   uint64_t forced_bytes_ = 0;
+  bool letters_moved_ = false;
+  bool letters_wait_ = false;  // at the end, for want of memory
   std::vector<SimSnapshot> snapshots_;
   uint64_t names_ = 0;
   int step_ = 0;
