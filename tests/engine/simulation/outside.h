@@ -62,6 +62,7 @@ class Stream final : public Consumer {
   };
 
   explicit Stream(const ConsumerOptions& options) : Consumer(options) {}
+  uint64_t name = 0;  // for traces
 
   // Accepts the send under way, or (false) refuses it.
   void Accept(Subscription& subscription, bool ok = true) {

@@ -36,12 +36,13 @@ uint64_t NumberAfter(const std::string& message, std::string_view name) {
 }
 
 std::string Name(const Consumer* c) {
-  return absl::StrCat("consumer ", reinterpret_cast<uintptr_t>(c) % 100'000);
+  return absl::StrCat("consumer ", static_cast<const Stream*>(c)->name);
 }
 
 }  // namespace
 
-Program::Program(uint64_t seed, bool trace) : trace_(trace), random_(seed), world_(seed * 31 + 7) {
+Program::Program(uint64_t seed, std::ostream* trace)
+    : trace_(trace), seed_(seed), random_(seed), world_(seed * 31 + 7) {
   BrokerOptions options;
   options.budget_bytes = OneIn(3) ? 0 : (128 << 10) + Below(512 << 10);
   options.frame_bytes = OneIn(2) ? 128 << 10 : static_cast<uint32_t>(1 + Below(8'000));
@@ -60,19 +61,30 @@ void Program::Fail(const std::string& what) {
 }
 
 void Program::Trace(const std::string& what) {
-  if (trace_) std::cerr << step_ << " @" << world_.clock.steady_ms << " " << what << std::endl;
+  if (trace_ == nullptr) return;
+  *trace_ << step_ << " @" << world_.clock.steady_ms << " " << what << std::endl;
 }
 
-std::string Program::Run(int steps) {
+std::string Program::Run(const std::vector<int>& steps) {
   MakeTopic();
-  for (step_ = 1; step_ <= steps && failure_.empty(); ++step_) {
+  for (const int step : steps) {
+    if (!failure_.empty()) break;
+    Reseed(step);
     Step();
     for (uint64_t turns = Below(5); turns > 0; --turns) world_.executor.Step();
     if (OneIn(12)) Settle();
     Check();
   }
+  Reseed(1'000'000);
   if (failure_.empty()) Finish();
   return failure_;
+}
+
+void Program::Reseed(int step) {
+  step_ = step;
+  const uint64_t seed = seed_ * 0x9e3779b97f4a7c15u + static_cast<uint64_t>(step);
+  random_.seed(seed);
+  world_.executor.Reseed(~seed);
 }
 
 void Program::Step() {
@@ -413,6 +425,7 @@ void Program::AddConsumer(SimSubscription& s, bool healthy) {
   c->deadline_ms = options.ack_deadline_ms != 0 ? options.ack_deadline_ms
                                                 : s.subscription->config().ack_deadline_ms;
   c->stream = new Stream(options);
+  c->stream->name = ++names_;
   SimConsumer* const raw = c.get();
   c->stream->on_started = [this, raw] {
     SimSubscription& sub = *raw->subscription;

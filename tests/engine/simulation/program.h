@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -18,14 +19,17 @@
 
 namespace estiba::testing {
 
-// Runs itself in Run: the same seed, the same program, the same outcome.
+// Runs itself in Run: the same seed and steps, the same outcome. Each step has a seed of its own,
+// so that a program goes on much the same when some are left out.
 class Program {
  public:
-  Program(uint64_t seed, bool trace);
+  // trace: where to tell each step; null: nowhere.
+  Program(uint64_t seed, std::ostream* trace);
   ~Program();
 
-  // Empty: all invariants held. Otherwise what did not, and at which step.
-  std::string Run(int steps);
+  // Does the steps with these numbers. Empty: all invariants held. Otherwise what did not, and at
+  // which step.
+  std::string Run(const std::vector<int>& steps);
 
  private:
   struct Publisher {
@@ -99,6 +103,7 @@ class Program {
   void Fail(const std::string& what);
   void Trace(const std::string& what);
 
+  void Reseed(int step);
   void Step();
   void Settle();
   void Check();
@@ -139,7 +144,8 @@ class Program {
   void Finish();
   void AckAll(SimConsumer& c);
 
-  const bool trace_;
+  std::ostream* const trace_;
+  const uint64_t seed_;
   std::mt19937_64 random_;
   World world_;
   std::unique_ptr<Broker> broker_;

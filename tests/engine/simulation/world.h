@@ -34,6 +34,7 @@ class VirtualClock final : public Clock {
 class SeededExecutor final : public Executor {
  public:
   explicit SeededExecutor(uint64_t seed) : random_(seed) {}
+  void Reseed(uint64_t seed) { random_.seed(seed); }
 
   void Run(Runnable* runnable) override {
     // At once is allowed outside of turns, and so is later.
