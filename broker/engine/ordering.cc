@@ -104,9 +104,9 @@ void Ordering::MoveIdle(Lane* lane) {
   for (Key* const key : idle) Assign(*key, SlotOf(key->hash));
 }
 
-void Ordering::DropLaneIfLeft(Lane* lane) {
-  if (lane->keys > 0 || lane->consumer != nullptr || lane == &nobodys_) return;
-  std::erase_if(left_, [=](const auto& left) { return left.get() == lane; });
+void Ordering::DropLaneIfLeft(const Lane* lane) {
+  // It may be gone already: only those in the list are looked into.
+  std::erase_if(left_, [=](const auto& left) { return left.get() == lane && left->keys == 0; });
 }
 
 bool Ordering::TookSome(const Consumer* consumer) {

@@ -164,7 +164,7 @@ class Ordering {
   void Rest(Key& key);
   // The lane's keys that have nothing in flight go where their hash leads.
   void MoveIdle(Lane* lane);
-  void DropLaneIfLeft(Lane* lane);
+  void DropLaneIfLeft(const Lane* lane);
 
   template <typename F>
   void Settle(Key& key, F&& done) {
