@@ -96,7 +96,14 @@ void Subscription::HandleSought(Attachment to, const SeekDone& done) {
     }
   };
   forget(gaps_);
-  for (const ConsumerPtr& consumer : consumers_) forget(consumer->gaps_);
+  for (const ConsumerPtr& consumer : consumers_) {
+    // What is being told now would be told again to another, if it never arrived.
+    if (consumer->gap_in_flight_) {
+      consumer->gaps_.insert(consumer->gaps_.begin(), *consumer->gap_in_flight_);
+      consumer->gap_in_flight_.reset();
+    }
+    forget(consumer->gaps_);
+  }
   for (const Gap& gap : gone) {
     if (concerned(gap)) AddGap(gap.first, gap.last, gap.reason);
   }
