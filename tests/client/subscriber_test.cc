@@ -538,7 +538,7 @@ TEST_CASE("A subscriber may begin with the last message of each ordering key") {
   BrokerFixture broker;
   REQUIRE(broker.admin.CreateTopic("prices").ok());
   REQUIRE(broker.admin.CreateSubscription("keeps-everything", "prices").ok());
-  Publisher publisher(broker.client, {.topic = "prices"});
+  Publisher publisher(broker.client, "prices");
   for (const auto& [key, data] : std::vector<std::pair<std::string, std::string>>{
            {"a", "1"}, {"b", "2"}, {"a", "3"}, {"", "4"}}) {
     REQUIRE(publisher.Publish({.data = data, .ordering_key = key}).get().ok());
