@@ -1,33 +1,10 @@
 #include "broker/engine/last_look.h"
 
-#include "broker/base/wire_reader.h"
 #include "broker/engine/filter.h"
+#include "broker/engine/ordering_key.h"
 #include "broker/queue/record.h"
 
 namespace estiba {
-namespace {
-
-constexpr uint32_t kOrderingKeyField = 5;
-
-// Empty: it has none.
-absl::string_view KeyOf(std::string_view message) {
-  WireReader reader(message);
-  uint32_t field = 0;
-  uint32_t type = 0;
-  absl::string_view key;
-  while (!reader.AtEnd() && reader.ReadTag(&field, &type)) {
-    if (field != kOrderingKeyField || type != WireReader::kLength) {
-      if (!reader.Skip(type)) break;
-      continue;
-    }
-    std::string_view bytes;
-    if (!reader.ReadBytes(&bytes)) break;
-    key = absl::string_view(bytes.data(), bytes.size());
-  }
-  return key;
-}
-
-}  // namespace
 
 bool LastLook::Look(const Run& run) {
   const char* p = run.data();
@@ -40,7 +17,8 @@ bool LastLook::Look(const Run& run) {
     one.offset = run.offset + static_cast<uint32_t>(p - run.data());
     one.bytes = static_cast<uint32_t>(next - p);
     p = next;
-    const absl::string_view key = of_each_key_ ? KeyOf(message) : absl::string_view();
+    const std::string_view bytes = of_each_key_ ? OrderingKey(message) : std::string_view();
+    const absl::string_view key(bytes.data(), bytes.size());
     if (of_each_key_ && key.empty()) continue;
     if (filter_ != nullptr && !filter_->Matches(message)) continue;
     // Not only the message changes: the key lies in it.

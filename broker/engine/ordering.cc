@@ -4,12 +4,11 @@
 #include <functional>
 #include <utility>
 
-#include "broker/base/wire_reader.h"
+#include "broker/engine/ordering_key.h"
 
 namespace estiba {
 namespace {
 
-constexpr uint32_t kOrderingKeyField = 5;
 // Keys whose next attempt is another than the frame's are passed over, so many of them.
 constexpr int kMostPassedOver = 1'024;
 // What a key in use costs beside its messages, and a message in flight: the entry, and its share of
@@ -20,14 +19,7 @@ constexpr uint64_t kInFlightBytes = 64;
 }  // namespace
 
 uint64_t Ordering::KeyOf(std::string_view message) {
-  WireReader reader(message);
-  std::string_view key;
-  uint32_t field = 0;
-  uint32_t type = 0;
-  while (!reader.AtEnd() && reader.ReadTag(&field, &type)) {
-    const bool wanted = field == kOrderingKeyField && type == WireReader::kLength;
-    if (wanted ? !reader.ReadBytes(&key) : !reader.Skip(type)) break;
-  }
+  const std::string_view key = OrderingKey(message);
   if (key.empty()) return 0;
   return std::max<uint64_t>(std::hash<std::string_view>()(key), 1);
 }
