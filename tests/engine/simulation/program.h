@@ -102,6 +102,7 @@ class Program {
   }
   void Fail(const std::string& what);
   void Trace(const std::string& what);
+  static std::string Name(const Consumer* c);
 
   void Reseed(int step);
   void Step();
