@@ -62,6 +62,7 @@ absl::Status Broker::CheckAgrees(absl::string_view name, const SubscriptionConfi
   if (wanted.idle_expiry_ms != 0 && wanted.idle_expiry_ms != has.idle_expiry_ms) {
     return Differs(name, "with another idle expiry");
   }
+  if (wanted.exactly_once && !has.exactly_once) return Differs(name, "without exactly-once");
   return absl::OkStatus();
 }
 

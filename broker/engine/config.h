@@ -40,6 +40,8 @@ struct SubscriptionConfig {
   // Keep what is consumed as long as the topic's retention does.
   bool retain_acked = false;
   int64_t idle_expiry_ms = 0;  // 0: never
+  // What consumers say counts only for what they hold, and is answered; see Verdicts.
+  bool exactly_once = false;
 };
 
 // Where a subscription begins, or is sought to.

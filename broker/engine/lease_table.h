@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "broker/engine/interval_map.h"
 #include "broker/engine/stragglers.h"
 #include "broker/queue/segment.h"
@@ -68,6 +70,24 @@ class LeaseTable {
       }
     });
     for (Lease& lease : others) leases_.Insert(std::move(lease));
+  }
+
+  // The same, as far as it still holds it: only leases whose deadline has not come. Those of others
+  // are not touched.
+  template <typename F>
+  void TakeHeld(const Consumer* consumer, uint64_t first, uint64_t last, int64_t now_ms, F&& f) {
+    absl::InlinedVector<std::pair<uint64_t, uint64_t>, 4> held;
+    const auto& entries = leases_.entries();
+    auto it = entries.upper_bound(first);
+    if (it != entries.begin()) --it;
+    for (; it != entries.end() && it->first <= last; ++it) {
+      const Lease& lease = it->second;
+      if (lease.consumer != consumer || lease.deadline_ms <= now_ms) continue;
+      const uint64_t from = std::max(first, lease.run.first);
+      const uint64_t to = std::min(last, lease.run.end() - 1);
+      if (from <= to) held.emplace_back(from, to);
+    }
+    for (const auto& [from, to] : held) leases_.Carve(from, to, f);
   }
 
   // New deadline for those in the range that belong to the consumer.

@@ -68,6 +68,8 @@ class Ordering {
   Delivery Take(const Consumer* consumer, uint32_t max_messages, uint64_t max_bytes);
 
   bool InFlight(uint64_t sequence) const { return in_flight_.contains(sequence); }
+  // Whether a message in flight is the first of its key.
+  bool IsFirst(uint64_t sequence) const { return in_flight_.find(sequence)->second.previous == 0; }
   // A message in flight is acked. Calls done(sequence) for it and for those behind it that were
   // acked before, unless there is an earlier one of its key in flight: then its time will come.
   template <typename F>

@@ -42,6 +42,8 @@ class PatternConsumer : public boost::intrusive_ref_counter<PatternConsumer> {
   virtual void SendTopicChanges(const std::vector<TopicChange>& changes) = 0;
   virtual void SendGap(uint32_t topic, const Gap& gap) = 0;
   virtual void SendDelivery(uint32_t topic, const Delivery& delivery) = 0;
+  // Exactly-once subscriptions: in the order of the updates of each topic.
+  virtual void SendVerdicts(const std::vector<Verdicts>& verdicts) = 0;
   virtual void OnEnd(const absl::Status& status) = 0;
 
  private:
@@ -71,6 +73,9 @@ class PatternConsumer : public boost::intrusive_ref_counter<PatternConsumer> {
   bool sending_ = false;
   bool broken_ = false;
   bool removed_ = false;
+  bool ending_ = false;               // removed in order; OnEnd waits for the verdicts to be sent
+  uint64_t unanswered_ = 0;           // updates whose verdicts are to come
+  VerdictQueue verdicts_;             // to be sent
   int64_t outstanding_messages_ = 0;  // below 0: returned before it was sent
   int64_t outstanding_bytes_ = 0;
   absl::flat_hash_map<uint32_t, LegPtr> legs_;  // by the number of their topic

@@ -16,7 +16,13 @@ void PatternSubscription::HandleArrived(const PatternConsumer::LegPtr& leg) {
 }
 
 void PatternSubscription::SendNext(PatternConsumer& consumer) {
-  if (consumer.sending_ || consumer.broken_ || consumer.removed_) return;
+  if (consumer.ending_) EndIfAnswered(consumer);
+  if (consumer.sending_ || consumer.broken_ || (consumer.removed_ && !consumer.ending_)) return;
+  if (!consumer.verdicts_.empty()) {
+    consumer.sending_ = true;
+    return consumer.SendVerdicts(consumer.verdicts_.TakeFrame());
+  }
+  if (consumer.removed_) return;
   constexpr size_t kMostChanges = 1'000;
   std::vector<TopicChange> changes;
   while (!consumer.left_.empty() && changes.size() < kMostChanges) {
@@ -50,6 +56,24 @@ void PatternSubscription::SendNext(PatternConsumer& consumer) {
   consumer.outstanding_messages_ += messages;
   consumer.outstanding_bytes_ += bytes;
   consumer.SendDelivery(leg->number, leg->delivery);
+}
+
+void PatternSubscription::HandleVerdicts(const PatternLeg& leg, Verdicts verdicts) {
+  PatternConsumer& consumer = *leg.consumer;
+  --consumer.unanswered_;
+  if (consumer.removed_ && !consumer.ending_) return;
+  verdicts.topic = leg.number;
+  consumer.verdicts_.Push(std::move(verdicts));
+  SendNext(consumer);
+}
+
+void PatternSubscription::EndIfAnswered(PatternConsumer& consumer) {
+  const bool done = consumer.unanswered_ == 0 && consumer.verdicts_.empty();
+  if (consumer.sending_ || !(done || consumer.broken_)) return;
+  consumer.ending_ = false;
+  const PatternSubscriptionPtr self = std::move(consumer.subscription_);
+  consumer.OnEnd(absl::OkStatus());
+  EndIfPrivate();
 }
 
 void PatternSubscription::HandleReturned(const PatternConsumer::LegPtr& leg) {

@@ -51,6 +51,12 @@ void PatternLeg::ArrivedCommand::Run() {
   self->owner_->HandleArrived(self);
 }
 
+void PatternLeg::OnVerdicts(Verdicts verdicts) {
+  owner_->Post([self = PatternConsumer::LegPtr(this), verdicts = std::move(verdicts)]() mutable {
+    self->owner_->HandleVerdicts(*self, std::move(verdicts));
+  });
+}
+
 void PatternLeg::OnCreditReturned(uint64_t messages, uint64_t bytes) {
   // With automatic acks the stream's account is kept by what the client returns.
   if (options().ack_mode == AckMode::kAuto) return;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "broker/engine/actor.h"
 #include "broker/engine/consumer.h"
@@ -54,6 +55,9 @@ class PatternLeg final : public Consumer {
   void SendStarted(const Started& s) override;
   void SendGap(const Gap& g) override;
   void SendDelivery(const Delivery& d) override;
+  void SendVerdicts(const std::vector<Verdicts>&) override {}  // they do not wait here
+  // Past what waits for credit, to the stream.
+  void OnVerdicts(Verdicts verdicts) override;
   void OnEnd(const absl::Status&) override {}  // the pattern subscription ends legs itself
   void OnCreditReturned(uint64_t messages, uint64_t bytes) override;
 

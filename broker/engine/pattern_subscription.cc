@@ -41,6 +41,7 @@ void PatternSubscription::Add(PatternConsumerPtr consumer) {
 
 void PatternSubscription::Remove(PatternConsumerPtr consumer) {
   Post([self = PatternSubscriptionPtr(this), consumer = std::move(consumer)] {
+    consumer->ending_ = false;
     self->HandleRemove(consumer);
   });
 }
@@ -48,9 +49,13 @@ void PatternSubscription::Remove(PatternConsumerPtr consumer) {
 void PatternSubscription::Remove(PatternConsumerPtr consumer, absl::Status status) {
   Post([self = PatternSubscriptionPtr(this), consumer = std::move(consumer),
         status = std::move(status)] {
-    if (consumer->removed_) return;
+    if (consumer->removed_ && !(consumer->ending_ && !status.ok())) return;
+    // What has been said is answered first.
+    const bool in_order = status.ok() && !consumer->broken_;
+    consumer->ending_ = in_order && (consumer->unanswered_ > 0 || !consumer->verdicts_.empty());
     self->HandleRemove(consumer);
-    consumer->OnEnd(status);
+    if (!consumer->ending_) return consumer->OnEnd(status);
+    self->SendNext(*consumer);
   });
 }
 
@@ -163,6 +168,11 @@ void PatternSubscription::LetGo(const PatternConsumer::LegPtr& leg) {
 void PatternSubscription::HandleAdd(const PatternConsumerPtr& consumer) {
   if (consumer->removed_) return EndIfPrivate();
   if (ended_) return consumer->OnEnd(end_status_);
+  if (absl::Status status = CheckConsumer(config_, consumer->options_); !status.ok()) {
+    consumer->removed_ = true;
+    consumer->OnEnd(status);
+    return EndIfPrivate();
+  }
   consumer->subscription_ = this;
   consumer->sent_.consumer = consumer.get();
   consumers_.push_back(consumer);
@@ -172,19 +182,20 @@ void PatternSubscription::HandleAdd(const PatternConsumerPtr& consumer) {
   }
   const bool explicit_acks = consumer->options_.ack_mode == AckMode::kExplicit;
   consumer->sending_ = true;
-  consumer->SendStarted(
-      {pattern_, name_, 0, explicit_acks ? consumer->options_.ack_deadline_ms : 0});
+  consumer->SendStarted({pattern_, name_, 0, explicit_acks ? consumer->options_.ack_deadline_ms : 0,
+                         config_.exactly_once});
   for (const Member& member : members_) AddLeg(*consumer, member);
 }
 
 void PatternSubscription::HandleRemove(const PatternConsumerPtr& consumer) {
   consumer->removed_ = true;  // before it was added, even
   const auto found = std::find(consumers_.begin(), consumers_.end(), consumer);
-  if (found == consumers_.end()) return;
-  consumers_.erase(found);
-  consumer_count_.store(static_cast<uint32_t>(consumers_.size()), std::memory_order_relaxed);
-  for (auto& [number, leg] : std::exchange(consumer->legs_, {})) LetGo(leg);
-  if (consumer->sending_) return;
+  if (found != consumers_.end()) {
+    consumers_.erase(found);
+    consumer_count_.store(static_cast<uint32_t>(consumers_.size()), std::memory_order_relaxed);
+    for (auto& [number, leg] : std::exchange(consumer->legs_, {})) LetGo(leg);
+  }
+  if (consumer->sending_ || consumer->ending_ || consumer->subscription_ == nullptr) return;
   consumer->subscription_ = nullptr;
   EndIfPrivate();
 }
@@ -225,6 +236,7 @@ void PatternSubscription::HandleSent(PatternConsumer* consumer, bool ok) {
     }
   }
   if (consumer->removed_) {
+    if (consumer->ending_) return SendNext(*consumer);
     const PatternSubscriptionPtr self = std::move(consumer->subscription_);
     return EndIfPrivate();
   }
@@ -238,7 +250,15 @@ void PatternSubscription::HandleUpdate(const PatternConsumerPtr& consumer,
   if (ended_ || consumer->removed_) return;
   for (auto& [number, update] : topics) {
     const auto leg = consumer->legs_.find(number);
-    if (leg == consumer->legs_.end()) continue;
+    const bool answered = config_.exactly_once && update.entries() > 0;
+    if (leg == consumer->legs_.end()) {
+      if (!answered) continue;
+      Verdicts verdicts = Refuse(update);
+      verdicts.topic = number;
+      consumer->verdicts_.Push(std::move(verdicts));
+      continue;
+    }
+    if (answered) ++consumer->unanswered_;
     leg->second->subscription->Update(leg->second, std::move(update));
   }
   CreditLimits& limits = consumer->options_.credit;

@@ -80,6 +80,9 @@ class PatternSubscription final : public Actor {
   void HandleEnd(const absl::Status& status);
   void HandleArrived(const PatternConsumer::LegPtr& leg);
   void HandleReturned(const PatternConsumer::LegPtr& leg);
+  void HandleVerdicts(const PatternLeg& leg, Verdicts verdicts);
+  // After an end in order, when all verdicts have been sent.
+  void EndIfAnswered(PatternConsumer& consumer);
   void EndIfPrivate();
 
   void AddLeg(PatternConsumer& consumer, const Member& member);

@@ -50,7 +50,8 @@ class Counter {
   X(paused)                             \
   X(skipped_messages)                   \
   X(seeks)                              \
-  X(detached)
+  X(detached)                           \
+  X(refused_acks)
 
 #define ESTIBA_COUNTER(name) Counter name;
 #define ESTIBA_FIGURE(name) uint64_t name = 0;

@@ -37,8 +37,15 @@ void Subscription::Remove(ConsumerPtr consumer) {
 void Subscription::Remove(ConsumerPtr consumer, absl::Status status) {
   Post([self = boost::intrusive_ptr<Subscription>(this), consumer = std::move(consumer),
         status = std::move(status)] {
-    if (consumer->removed_) return;
-    self->HandleRemove(consumer, status.ok());
+    if (consumer->ending_) {
+      if (status.ok()) return;
+      consumer->ending_ = false;
+    } else {
+      if (consumer->removed_) return;
+      const bool verdicts_first = status.ok() && self->EndsWithVerdicts(*consumer);
+      self->HandleRemove(consumer, status.ok());
+      if (verdicts_first) return;
+    }
     consumer->OnEnd(status);
   });
 }
@@ -171,6 +178,11 @@ void Subscription::HandleRetry() {
 void Subscription::HandleAdd(const ConsumerPtr& consumer) {
   if (consumer->removed_) return EndIfPrivate();
   if (ended_) return consumer->OnEnd(end_status_);
+  if (absl::Status status = CheckConsumer(config_, consumer->options_); !status.ok()) {
+    consumer->removed_ = true;
+    consumer->OnEnd(status);
+    return EndIfPrivate();
+  }
   consumer->subscription_ = this;
   consumer->sent_.consumer = consumer.get();
   if (consumers_.empty()) {
@@ -188,7 +200,10 @@ void Subscription::HandleAdd(const ConsumerPtr& consumer) {
 void Subscription::HandleRemove(const ConsumerPtr& consumer, bool in_order) {
   consumer->removed_ = true;  // before it was added, even
   const auto found = std::find(consumers_.begin(), consumers_.end(), consumer);
-  if (found == consumers_.end()) return;
+  if (found == consumers_.end()) {
+    consumer->ending_ = false;
+    return;
+  }
   consumers_.erase(found);
   // What it was being sent is settled by Sent, which is still to come.
   leases_.TakeOf(consumer.get(), [&](Lease&& lease) {
@@ -233,13 +248,29 @@ void Subscription::HandleSent(Consumer* consumer, bool ok) {
     for (const Run& run : sent.runs()) Redeliver(run, sent.attempt, 0);
   }
   if (!consumer->removed_) return;
+  if (ok && consumer->ending_ && EndsWithVerdicts(*consumer)) return;
   leaving_.erase(std::remove(leaving_.begin(), leaving_.end(), consumer), leaving_.end());
   const boost::intrusive_ptr<Subscription> self = std::move(consumer->subscription_);
+  if (std::exchange(consumer->ending_, false)) consumer->OnEnd(absl::OkStatus());
   EndIfPrivate();
 }
 
 void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& update) {
+  // (What is said too late is answered, too.)
+  if (config_.exactly_once && update.entries() > 0) {
+    consumer->OnVerdicts(SettleHeld(*consumer, update));
+  }
   if (ended_ || consumer->removed_) return;
+  if (!config_.exactly_once) Settle(*consumer, update);
+  CreditLimits& credit = consumer->options_.credit;
+  if (update.credit.max_messages != 0) credit.max_messages = update.credit.max_messages;
+  if (update.credit.max_bytes != 0) credit.max_bytes = update.credit.max_bytes;
+  if (consumer->options_.ack_mode == AckMode::kAuto) {
+    consumer->GiveBack(update.return_messages, update.return_bytes);
+  }
+}
+
+void Subscription::Settle(const Consumer& consumer, const ConsumerUpdate& update) {
   for (const SequenceRange& range : update.acks) {
     if (ordering_ != nullptr) {
       AckOrdered(range);
@@ -253,10 +284,9 @@ void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& upd
     // An ack after the deadline still counts if the message has not gone out again.
     CarveWaiting(range.first, range.last, [&](Redelivery&& r) { acked(r.run.count); });
   }
-  constexpr int64_t kByPolicy = -1;
   const auto nack = [&](const SequenceRange& range, int64_t delay_ms) {
     // Only what this consumer holds: it may be late, and another's lease still good.
-    leases_.TakeOf(consumer.get(), range.first, range.last, [&](Lease&& lease) {
+    leases_.TakeOf(&consumer, range.first, range.last, [&](Lease&& lease) {
       counters_.nacked_messages.Add(lease.run.count);
       const int64_t wait_ms = delay_ms == kByPolicy ? backoff_.After(lease.attempt) : delay_ms;
       Failed(std::move(lease), wait_ms);
@@ -267,7 +297,7 @@ void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& upd
   for (const Termination& t : update.terminations) {
     if (config_.dead_letter.max_attempts == 0) break;
     const auto reason = std::make_shared<const std::string>(t.reason);
-    leases_.TakeOf(consumer.get(), t.range.first, t.range.last,
+    leases_.TakeOf(&consumer, t.range.first, t.range.last,
                    [&](Lease&& lease) { Terminate(std::move(lease), reason); });
   }
   const int64_t now = around_.clock.SteadyMillis();
@@ -275,16 +305,10 @@ void Subscription::HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& upd
     if (e.deadline_ms == 0) {
       nack(e.range, kByPolicy);
     } else {
-      leases_.Extend(e.range.first, e.range.last, consumer.get(), now + e.deadline_ms);
+      leases_.Extend(e.range.first, e.range.last, &consumer, now + e.deadline_ms);
     }
   }
   SettleFailures();
-  CreditLimits& credit = consumer->options_.credit;
-  if (update.credit.max_messages != 0) credit.max_messages = update.credit.max_messages;
-  if (update.credit.max_bytes != 0) credit.max_bytes = update.credit.max_bytes;
-  if (consumer->options_.ack_mode == AckMode::kAuto) {
-    consumer->GiveBack(update.return_messages, update.return_bytes);
-  }
 }
 
 void Subscription::HandleEnd(const absl::Status& status) {

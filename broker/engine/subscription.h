@@ -12,6 +12,7 @@
 #include "broker/engine/backoff.h"
 #include "broker/engine/config.h"
 #include "broker/engine/consumer.h"
+#include "broker/engine/consumer_update.h"
 #include "broker/engine/control.h"
 #include "broker/engine/dead_letter.h"
 #include "broker/engine/last_look.h"
@@ -22,39 +23,6 @@
 #include "broker/engine/topic.h"
 
 namespace estiba {
-
-struct SequenceRange {
-  uint64_t first = 0;
-  uint64_t last = 0;
-};
-
-struct Extension {
-  SequenceRange range;
-  int64_t deadline_ms = 0;  // from now; 0: a nack
-};
-
-struct DelayedNack {
-  SequenceRange range;
-  int64_t delay_ms = 0;
-};
-
-// To be delivered no more: dead letters.
-struct Termination {
-  SequenceRange range;
-  std::string reason;
-};
-
-// What a consumer sends upstream, in one piece.
-struct ConsumerUpdate {
-  std::vector<SequenceRange> acks;
-  std::vector<SequenceRange> nacks;  // to come again as the subscription's retry policy says
-  std::vector<DelayedNack> delayed_nacks;
-  std::vector<Termination> terminations;  // only with a dead-letter topic
-  std::vector<Extension> extensions;
-  CreditLimits credit;  // members that are 0 change nothing
-  uint64_t return_messages = 0;
-  uint64_t return_bytes = 0;
-};
 
 // A place in a topic, shared by consumers: what has been sent, what has been consumed, what must be
 // sent again. Hands out the log's messages to its consumers as they have credit, redeliveries
@@ -84,6 +52,8 @@ class Subscription final : public Actor {
   void Remove(ConsumerPtr consumer, absl::Status status);
   // The consumer's last send has been accepted by its stream, or never will be.
   void Sent(Consumer* consumer, bool ok);
+  // In an exactly-once subscription an update that has entries counts for what the consumer holds
+  // at that moment, and Consumer::OnVerdicts says what has come of it.
   void Update(ConsumerPtr consumer, ConsumerUpdate update);
   // Ends the subscription and the streams of its consumers.
   void End(absl::Status status);
@@ -138,10 +108,14 @@ class Subscription final : public Actor {
   void HandleRemove(const ConsumerPtr& consumer, bool in_order);
   void HandleSent(Consumer* consumer, bool ok);
   void HandleUpdate(const ConsumerPtr& consumer, ConsumerUpdate& update);
+  // What it says of messages.
+  void Settle(const Consumer& consumer, const ConsumerUpdate& update);
   void HandleEnd(const absl::Status& status);
   // Goes on from there.
   void Begin(Attachment at);
   SnapshotContents Unconsumed() const;
+  // A delay: what the retry policy says.
+  static constexpr int64_t kByPolicy = -1;
   // Takes out everything that is held besides the log, so that nobody holds it any more. `gone`:
   // what of it has been given up.
   IntervalMap<Redelivery> TakeHeld(std::vector<Gap>* gone);
@@ -202,6 +176,16 @@ class Subscription final : public Actor {
   // Nothing is in flight; takes what is to be redelivered.
   void BeginOrder();
   void MoveIdleKeys();
+
+  // Exactly once (subscription_exactly_once.cc).
+  class HeldSettler;
+  Verdicts SettleHeld(const Consumer& consumer, const ConsumerUpdate& update);
+  void CountRefusedAcks(const Verdicts& verdicts);
+  // Acks a message, unless an earlier one of its key is not acked.
+  bool AckInOrder(uint64_t sequence);
+  // Whether the consumer has verdicts to be sent before its stream may end; the rest follows from
+  // HandleSent.
+  bool EndsWithVerdicts(Consumer& consumer);
 
   // Dead letters (subscription_dead_letter.cc). They stay with this subscription until their topic
   // has taken them.

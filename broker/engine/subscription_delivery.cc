@@ -51,7 +51,13 @@ bool Subscription::SendNext(Consumer& consumer, uint32_t ready) {
       consumer.options_.ack_deadline_ms = config_.ack_deadline_ms;
     }
     consumer.SendStarted({topic_->name(), name_, std::max(cursor_.sequence(), pass_over_),
-                          explicit_acks ? consumer.options_.ack_deadline_ms : 0});
+                          explicit_acks ? consumer.options_.ack_deadline_ms : 0,
+                          config_.exactly_once});
+    return true;
+  }
+  if (!consumer.verdicts_.empty()) {
+    consumer.sending_ = true;
+    consumer.SendVerdicts(consumer.verdicts_.TakeFrame());
     return true;
   }
   if (!consumer.gaps_.empty()) {

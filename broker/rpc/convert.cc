@@ -133,6 +133,7 @@ absl::Status ReadSubscriptionConfig(absl::string_view field, const v1::Subscript
     out->filter = *std::move(filter);
   }
   out->ordered = in.ordered();
+  out->exactly_once = in.exactly_once();
   if (in.has_retry()) {
     if (absl::Status s = ReadRetry(absl::StrCat(field, ".retry"), in.retry(), &out->retry);
         !s.ok()) {
@@ -204,6 +205,7 @@ void WriteConfig(const SubscriptionConfig& config, v1::SubscriptionConfig* out) 
   WriteMillis(config.ack_deadline_ms, out->mutable_ack_deadline());
   if (config.filter != nullptr) out->set_filter(config.filter->source());
   out->set_ordered(config.ordered);
+  out->set_exactly_once(config.exactly_once);
   if (config.retry.max_ms > 0) {
     WriteMillis(config.retry.min_ms, out->mutable_retry()->mutable_min_backoff());
     WriteMillis(config.retry.max_ms, out->mutable_retry()->mutable_max_backoff());
@@ -246,6 +248,7 @@ void WriteFigures(const Source& subscription, absl::string_view topic, v1::Subsc
   stats->set_skipped_messages(from.figures.skipped_messages);
   stats->set_seeks(from.figures.seeks);
   stats->set_detached(from.figures.detached != 0);
+  stats->set_refused_acks(from.figures.refused_acks);
 }
 
 }  // namespace

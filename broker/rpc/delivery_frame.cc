@@ -146,6 +146,7 @@ grpc::ByteBuffer EncodeStarted(const Started& started) {
     duration_writer.Varint(2, static_cast<uint64_t>(started.ack_deadline_ms % 1000 * 1'000'000));
     body_writer.Bytes(4, duration);
   }
+  if (started.exactly_once) body_writer.Varint(5, 1);
   std::string response;
   WireWriter(response).Bytes(kStarted, body);
   return ToBuffer(response);

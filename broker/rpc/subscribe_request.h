@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,13 @@ struct SubscribeRequestView {
   // Of a subscription over a pattern: by the number of the topic.
   std::vector<std::pair<uint32_t, ConsumerUpdate>> topic_updates;
   bool stop = false;
+
+  // How much it says of messages.
+  size_t entries() const {
+    size_t sum = update.entries();
+    for (const auto& [topic, settled] : topic_updates) sum += settled.entries();
+    return sum;
+  }
 };
 
 // Decodes and checks a request. `first`: whether it opens the stream, and so must carry `start`;

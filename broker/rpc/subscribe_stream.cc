@@ -8,6 +8,7 @@
 #include "broker/rpc/reply.h"
 #include "broker/rpc/status.h"
 #include "broker/rpc/subscribe_request.h"
+#include "broker/rpc/verdict_frame.h"
 
 namespace estiba {
 namespace {
@@ -22,7 +23,7 @@ absl::Status CheckTerminations(const ConsumerUpdate& update, const SubscriptionC
 
 class SubscribeStream::Sink {
  public:
-  explicit Sink(AckMode ack_mode) : mode(ack_mode) {}
+  Sink(AckMode ack_mode, bool answers) : mode(ack_mode), exactly_once(answers) {}
   virtual void Add() = 0;
   virtual void Remove() = 0;
   virtual void End(const absl::Status& status) = 0;
@@ -31,6 +32,7 @@ class SubscribeStream::Sink {
   virtual absl::Status Update(SubscribeRequestView request) = 0;
 
   const AckMode mode;
+  const bool exactly_once;
 
  protected:
   virtual ~Sink() = default;
@@ -47,7 +49,7 @@ class SubscribeStream::TopicSink final : public Sink, public Consumer {
  public:
   TopicSink(boost::intrusive_ptr<SubscribeStream> stream, SubscriptionPtr subscription,
             const ConsumerOptions& options)
-      : Sink(options.ack_mode),
+      : Sink(options.ack_mode, subscription->config().exactly_once),
         Consumer(options),
         subscription_(std::move(subscription)),
         stream_(std::move(stream)) {}
@@ -77,6 +79,9 @@ class SubscribeStream::TopicSink final : public Sink, public Consumer {
     stream_->activity_.Count(delivery.messages(), delivery.bytes());
     stream_->Write(EncodeDelivery(delivery));
   }
+  void SendVerdicts(const std::vector<Verdicts>& verdicts) override {
+    stream_->WriteVerdicts(verdicts);
+  }
   void OnEnd(const absl::Status& status) override { stream_->Finish(status); }
   void AddRef() const override { intrusive_ptr_add_ref(static_cast<const Consumer*>(this)); }
   void Release() const override { intrusive_ptr_release(static_cast<const Consumer*>(this)); }
@@ -90,7 +95,7 @@ class SubscribeStream::PatternSink final : public Sink, public PatternConsumer {
  public:
   PatternSink(boost::intrusive_ptr<SubscribeStream> stream, PatternSubscriptionPtr subscription,
               const ConsumerOptions& options)
-      : Sink(options.ack_mode),
+      : Sink(options.ack_mode, subscription->config().exactly_once),
         PatternConsumer(options),
         subscription_(std::move(subscription)),
         stream_(std::move(stream)) {}
@@ -127,6 +132,9 @@ class SubscribeStream::PatternSink final : public Sink, public PatternConsumer {
   void SendDelivery(uint32_t topic, const Delivery& delivery) override {
     stream_->activity_.Count(delivery.messages(), delivery.bytes());
     stream_->Write(WithTopic(topic, EncodeDelivery(delivery)));
+  }
+  void SendVerdicts(const std::vector<Verdicts>& verdicts) override {
+    stream_->WriteVerdicts(verdicts);
   }
   void OnEnd(const absl::Status& status) override { stream_->Finish(status); }
   void AddRef() const override { intrusive_ptr_add_ref(static_cast<const PatternConsumer*>(this)); }
@@ -179,8 +187,24 @@ void SubscribeStream::OnRead(grpc::ByteBuffer* message) {
     if (!request.ok()) return End(request.status());
     replies.Deliver(context_.requests);
     const bool stop = request->stop;
+    Expect(*sink, request->entries());
     if (absl::Status s = sink->Update(*std::move(request)); !s.ok()) return End(s);
     if (stop) return sink->End(absl::OkStatus());
+  }
+  ReadOn();
+}
+
+void SubscribeStream::Expect(const Sink& sink, size_t entries) {
+  if (!sink.exactly_once || entries == 0) return;
+  absl::MutexLock lock(&mutex_);
+  unanswered_ += entries;
+}
+
+void SubscribeStream::ReadOn() {
+  {
+    absl::MutexLock lock(&mutex_);
+    read_paused_ = unanswered_ >= kMostUnanswered;
+    if (read_paused_) return;  // OnWritten goes on
   }
   call_->Read();
 }
@@ -208,6 +232,7 @@ absl::Status SubscribeStream::Start(grpc::ByteBuffer* message) {
   }
   sink->Add();
   const bool stop = request->stop;
+  Expect(*sink, request->entries());
   if (absl::Status status = sink->Update(*std::move(request)); !status.ok()) {
     sink->End(status);
   } else if (stop) {
@@ -219,41 +244,60 @@ absl::Status SubscribeStream::Start(grpc::ByteBuffer* message) {
 absl::StatusOr<boost::intrusive_ptr<SubscribeStream::Sink>> SubscribeStream::MakeSink(
     const SubscribeStart& start) {
   Broker& broker = context_.broker;
+  // Before it makes what it cannot use.
+  if (absl::Status s = CheckConsumer(start.config, start.options); !s.ok()) return s;
   // A topic has no wildcards; a name alone may be of either kind.
   if (HasWildcard(start.topic) ||
       (start.topic.empty() && broker.FindPattern(start.subscription) != nullptr)) {
     absl::StatusOr<PatternSubscriptionPtr> pattern =
         broker.UsePattern(start.subscription, start.topic, start.from, start.config);
     if (!pattern.ok()) return pattern.status();
+    if (absl::Status s = CheckConsumer((*pattern)->config(), start.options); !s.ok()) return s;
     return boost::intrusive_ptr<Sink>(new PatternSink(this, *std::move(pattern), start.options));
   }
   absl::StatusOr<SubscriptionPtr> subscription =
       broker.UseSubscription(start.subscription, start.topic, start.from, start.config);
   if (!subscription.ok()) return subscription.status();
+  if (absl::Status s = CheckConsumer((*subscription)->config(), start.options); !s.ok()) return s;
   return boost::intrusive_ptr<Sink>(new TopicSink(this, *std::move(subscription), start.options));
 }
 
-void SubscribeStream::Write(const grpc::ByteBuffer& message) {
+void SubscribeStream::Write(const grpc::ByteBuffer& message, size_t answers) {
   {
     absl::MutexLock lock(&mutex_);
     output_ = Output::kWriting;
+    answering_ = answers;
   }
   call_->Write(message);
+}
+
+void SubscribeStream::WriteVerdicts(const std::vector<Verdicts>& verdicts) {
+  size_t answers = 0;
+  for (const Verdicts& of_update : verdicts) answers += of_update.entries;
+  Write(EncodeVerdicts(verdicts), answers);
 }
 
 void SubscribeStream::OnWritten(bool ok) {
   boost::intrusive_ptr<Sink> sink;
   bool finish = false;
+  bool read_on = false;
   absl::Status status;
   {
     absl::MutexLock lock(&mutex_);
     sink = sink_;
+    unanswered_ -= std::exchange(answering_, 0);
+    read_on = ok && read_paused_ && unanswered_ < kMostUnanswered;
+    if (read_on) read_paused_ = false;
     finish = output_ == Output::kFinishing;
     output_ = finish ? Output::kFinished : Output::kIdle;
     status = end_status_;
     if (finish) sink_ = nullptr;
   }
-  if (finish) call_->Finish(status);
+  if (finish) {
+    call_->Finish(status);
+  } else if (read_on) {
+    call_->Read();
+  }
   if (sink != nullptr) sink->Sent(ok);
 }
 

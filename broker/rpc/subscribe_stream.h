@@ -1,7 +1,8 @@
 #pragma once
 
-#include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -17,7 +18,9 @@ namespace estiba {
 // Broker.Subscribe: deliveries out, acks and credit in.
 //
 // The subscription drives what is sent, one frame at a time (see Consumer); this turns frames into
-// writes and completions into Subscription::Sent.
+// writes and completions into Subscription::Sent. Of an exactly-once subscription it reads no
+// further while kMostUnanswered entries wait for their verdicts to be written: what a client that
+// does not read can pile up is that and one request.
 class SubscribeStream final : public CallHandler {
  public:
   SubscribeStream(RpcContext& context, CallPtr call);
@@ -39,11 +42,17 @@ class SubscribeStream final : public CallHandler {
   // call has been finished.
   enum class Output { kIdle, kWriting, kFinishing, kFinished };
 
+  static constexpr size_t kMostUnanswered = 10'000;
+
   absl::Status Start(grpc::ByteBuffer* message);
   // Finds or makes the subscription, and the sink for it.
   absl::StatusOr<boost::intrusive_ptr<Sink>> MakeSink(const SubscribeStart& start);
-  // In turns of the subscription, or before there is one.
-  void Write(const grpc::ByteBuffer& message);
+  // Entries whose verdicts are to come.
+  void Expect(const Sink& sink, size_t entries);
+  void ReadOn();
+  // In turns of the subscription, or before there is one. answers: entries it has the verdicts of.
+  void Write(const grpc::ByteBuffer& message, size_t answers = 0);
+  void WriteVerdicts(const std::vector<Verdicts>& verdicts);
   void Finish(const absl::Status& status);
 
   RpcContext& context_;
@@ -57,6 +66,10 @@ class SubscribeStream final : public CallHandler {
   // Set once, when the stream has been started; null before and after.
   boost::intrusive_ptr<Sink> sink_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  // Exactly once: entries without a verdict, or whose verdicts are not written.
+  size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t answering_ ABSL_GUARDED_BY(mutex_) = 0;  // by the write under way
+  bool read_paused_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace estiba

@@ -60,6 +60,7 @@ class Taker final : public Consumer {
  private:
   void SendStarted(const Started&) override { subscription_->Sent(this, true); }
   void SendGap(const Gap&) override { subscription_->Sent(this, true); }
+  void SendVerdicts(const std::vector<Verdicts>&) override { subscription_->Sent(this, true); }
   void SendDelivery(const Delivery&) override { subscription_->Sent(this, true); }
   void OnEnd(const absl::Status&) override {}
 

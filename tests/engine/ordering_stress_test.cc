@@ -79,6 +79,7 @@ class Worker final : public Consumer {
     if (account_.failure.empty()) account_.failure = "a gap";
     subscription_->Sent(this, true);
   }
+  void SendVerdicts(const std::vector<Verdicts>&) override { subscription_->Sent(this, true); }
   void SendDelivery(const Delivery& delivery) override {
     for (const Run& run : delivery.runs()) {
       for (uint64_t s = run.first; s < run.end(); ++s) queue_.push_back(s);

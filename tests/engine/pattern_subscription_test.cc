@@ -47,6 +47,7 @@ class PatternStream final : public PatternConsumer {
   std::vector<std::string> left;
   std::vector<std::pair<std::string, Gap>> gaps;
   std::vector<Frame> frames;
+  std::vector<Verdicts> verdicts;
   std::vector<absl::Status> ends;
   bool sending = false;
 
@@ -85,6 +86,10 @@ class PatternStream final : public PatternConsumer {
     frames.push_back({topics.at(topic), delivery.first(), delivery.messages(), delivery.attempt,
                       std::move(bodies), std::move(sequences)});
   }
+  void SendVerdicts(const std::vector<Verdicts>& sent) override {
+    Begin();
+    verdicts.insert(verdicts.end(), sent.begin(), sent.end());
+  }
   void OnEnd(const absl::Status& status) override { ends.push_back(status); }
 };
 using PatternStreamPtr = boost::intrusive_ptr<PatternStream>;
@@ -97,8 +102,10 @@ struct PatternFixture : Fixture {
   }
 
   PatternSubscriptionPtr Use(const std::string& name, const std::string& pattern,
-                             const StartPosition& start = {}) {
-    const PatternSubscriptionPtr subscription = broker->UsePattern(name, pattern, start).value();
+                             const StartPosition& start = {},
+                             const SubscriptionConfig& config = {0}) {
+    const PatternSubscriptionPtr subscription =
+        broker->UsePattern(name, pattern, start, config).value();
     Settle();
     return subscription;
   }
@@ -448,6 +455,130 @@ TEST_CASE("Pattern: is not controlled as one topic's subscription is, and says s
   config.retain_acked = false;
   config.idle_expiry_ms = 5'000;
   CHECK(absl::IsInvalidArgument(f.broker->UsePattern("", "a.>", {}, config).status()));
+}
+
+struct OncePatternFixture : PatternFixture {
+  OncePatternFixture() {
+    a = Topic("t.a");
+    b = Topic("t.b");
+    SubscriptionConfig config;
+    config.exactly_once = true;
+    s = Use("p", "t.>", {}, config);
+  }
+  PatternStreamPtr Join(const ConsumerOptions& options = Explicit()) {
+    const PatternStreamPtr c = Open(s, options);
+    Take(s, c);
+    return c;
+  }
+  void Say(const PatternStreamPtr& c,
+           const std::vector<std::pair<std::string, SequenceRange>>& acks) {
+    std::vector<std::pair<uint32_t, ConsumerUpdate>> topics;
+    for (const auto& [topic, range] : acks) {
+      topics.emplace_back(c->NumberOf(topic), ConsumerUpdate());
+      topics.back().second.acks.push_back(range);
+    }
+    s->Update(c, std::move(topics), {});
+  }
+  // "t.a 1-2 done".
+  Strings Texts(const PatternStreamPtr& c) {
+    Strings texts;
+    for (const Verdicts& verdicts : c->verdicts) {
+      const auto known = c->topics.find(verdicts.topic);
+      std::string text = known == c->topics.end() ? "?" : known->second;
+      for (const Verdict& v : verdicts.list) {
+        absl::StrAppend(&text, " ", v.range.first, "-", v.range.last,
+                        v.outcome == Outcome::kDone ? " done" : " refused");
+      }
+      texts.push_back(text);
+    }
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  }
+
+  TopicPtr a;
+  TopicPtr b;
+  PatternSubscriptionPtr s;
+};
+
+TEST_CASE("A pattern, exactly once: each topic's acks are answered with its number") {
+  OncePatternFixture f;
+  const PatternStreamPtr c = f.Join();
+  CHECK(c->started[0].exactly_once);
+  f.Publish(f.a, {"m", "m"});
+  f.Publish(f.b, {"m"});
+  f.Take(f.s, c);
+  f.Say(c, {{"t.a", {1, 2}}, {"t.b", {1, 4}}, {"t.nowhere", {3, 3}}});
+  f.Settle();
+  f.Take(f.s, c);
+  CHECK(f.Texts(c) == Strings{"? 3-3 refused", "t.a 1-2 done", "t.b 1-1 done 2-4 refused"});
+}
+
+TEST_CASE("A pattern, exactly once: verdicts pass what waits for credit") {
+  OncePatternFixture f;
+  const PatternStreamPtr c = f.Join(Explicit(1));
+  f.Publish(f.a, {"m", "m"});
+  f.Publish(f.b, {"m"});
+  f.Take(f.s, c);
+  REQUIRE(c->frames.size() == 1);
+  const bool first_a = c->frames[0].topic == "t.a";
+  f.Say(c, {{first_a ? "t.b" : "t.a", {7, 7}}});
+  f.Settle();
+  f.Take(f.s, c);
+  CHECK(c->verdicts.size() == 1);
+  CHECK(c->frames.size() == 1);
+}
+
+TEST_CASE("A pattern, exactly once: what is said of a topic that goes is answered") {
+  OncePatternFixture f;
+  const PatternStreamPtr c = f.Join();
+  f.Publish(f.a, {"m"});
+  f.Take(f.s, c);
+  // Which comes first is the scheduler's choice.
+  f.Say(c, {{"t.a", {1, 1}}, {"t.a", {2, 2}}});
+  CHECK(f.broker->DeleteTopic("t.a").ok());
+  f.Say(c, {{"t.a", {1, 1}}});
+  f.Settle();
+  f.Take(f.s, c);
+  CHECK(c->verdicts.size() == 3);
+}
+
+TEST_CASE("A pattern, exactly once: a stream that ends in order is sent its verdicts first") {
+  OncePatternFixture f;
+  const PatternStreamPtr c = f.Join();
+  f.Publish(f.a, {"m"});
+  f.Publish(f.b, {"m"});
+  f.Take(f.s, c);
+  f.Say(c, {{"t.a", {1, 1}}, {"t.b", {1, 1}}});
+  f.s->Remove(c, absl::OkStatus());
+  SECTION("and then ends") {
+    f.Settle();
+    f.Take(f.s, c);
+    CHECK(f.Texts(c) == Strings{"t.a 1-1 done", "t.b 1-1 done"});
+    REQUIRE(c->ends.size() == 1);
+    CHECK(c->ends[0].ok());
+  }
+  SECTION("unless it is ended otherwise meanwhile") {
+    f.s->Remove(c, absl::UnavailableError("shutting down"));
+    f.Settle();
+    f.Take(f.s, c);
+    CHECK(c->ends.size() == 1);
+  }
+  SECTION("or its client is gone") {
+    f.s->Remove(c);
+    f.Settle();
+    if (c->sending) c->Accept(*f.s, false);
+    f.Settle();
+    CHECK(c->ends.size() <= 1);
+  }
+  CHECK(f.s->Stats().figures.acked_messages == 2);
+  CHECK(f.s->Stats().figures.consumers == 0);
+}
+
+TEST_CASE("A pattern, exactly once: automatic acks are refused") {
+  OncePatternFixture f;
+  const PatternStreamPtr c = f.Open(f.s);
+  REQUIRE(c->ends.size() == 1);
+  CHECK(absl::IsFailedPrecondition(c->ends[0]));
 }
 
 }  // namespace

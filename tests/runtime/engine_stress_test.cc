@@ -174,6 +174,7 @@ class StressConsumer final : public Consumer {
     received_.Lost(gap);
     Sending();
   }
+  void SendVerdicts(const std::vector<Verdicts>&) override { Sending(); }
   void SendDelivery(const Delivery& delivery) override {
     received_.Note(delivery, !explicit_);
     for (const Run& run : delivery.runs()) {

@@ -45,6 +45,7 @@ class EagerStream final : public PatternConsumer {
     subscription_->Sent(this, true);
   }
   void SendGap(uint32_t, const Gap&) override { subscription_->Sent(this, true); }
+  void SendVerdicts(const std::vector<Verdicts>&) override { subscription_->Sent(this, true); }
   void SendDelivery(uint32_t topic, const Delivery& delivery) override {
     messages += delivery.messages();
     ConsumerUpdate update;

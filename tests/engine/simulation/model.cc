@@ -23,15 +23,6 @@ bool SubscriptionModel::Done(const Message& m) const {
          (max_attempts != 0 && m.attempt >= max_attempts);
 }
 
-template <typename F>
-void SubscriptionModel::ForKey(const std::string& key, uint64_t first, uint64_t end, F&& f) {
-  if (key.empty()) return;
-  for (auto it = topic_.bodies.lower_bound(first); it != topic_.bodies.end(); ++it) {
-    if (it->first >= end) return;
-    if (wants(it->second) && KeyOf(it->first) == key) f(it->first, messages_[it->first]);
-  }
-}
-
 bool SubscriptionModel::AllDoneBefore(uint64_t sequence) {
   bool done = true;
   ForKey(KeyOf(sequence), begin_, sequence, [&](uint64_t, Message& m) {
@@ -187,6 +178,7 @@ void SubscriptionModel::DeadLettered(uint64_t sequence, uint32_t attempts) {
   Message& m = messages_[sequence];
   if (m.dead) Fail(sequence, "is a dead letter twice");
   if (m.attempt == 0) Fail(sequence, "is a dead letter, and never was delivered");
+  if (exactly_once && m.consumed) Fail(sequence, "is a dead letter, and was acked");
   if (attempts != m.attempt) Fail(sequence, "is a dead letter after other attempts than it had");
   if (attempts < max_attempts && !m.terminated) Fail(sequence, "is a dead letter too early");
   // An ack that comes meanwhile may be too late, or not.
@@ -285,10 +277,11 @@ uint64_t SubscriptionModel::HeldBy(const void* consumer, int64_t now_ms) {
   return held;
 }
 
-std::vector<uint64_t> SubscriptionModel::LeasedTo(const void* consumer) const {
+std::vector<uint64_t> SubscriptionModel::LeasedTo(const void* consumer, int64_t now_ms) const {
   std::vector<uint64_t> sequences;
   for (const auto& [sequence, m] : messages_) {
-    if (m.consumer == consumer && !m.automatic) sequences.push_back(sequence);
+    if (m.consumer != consumer || m.automatic || now_ms >= m.lease_until_ms) continue;
+    sequences.push_back(sequence);
   }
   return sequences;
 }

@@ -61,6 +61,10 @@ class SubscriptionModel {
   void ExtendedAndSettled(const void* consumer, uint64_t first, uint64_t last, int64_t now_ms,
                           int64_t until_ms);
   void Gone(const void* consumer);
+  // Exactly once: an update has had its effect, all of it, and this was the answer. retry_ms: what
+  // a nack waits at least.
+  void Answered(const void* consumer, const ConsumerUpdate& update, const Verdicts& verdicts,
+                int64_t now_ms, int64_t retry_ms);
   // Sought, at this moment: what comes before `from` is consumed, and from there on nothing is; it
   // owes all from `owed` on.
   void Sought(uint64_t from, uint64_t owed, uint64_t end);
@@ -81,7 +85,8 @@ class SubscriptionModel {
 
   // What a consumer holds, by leases that cannot have ended.
   uint64_t HeldBy(const void* consumer, int64_t now_ms);
-  std::vector<uint64_t> LeasedTo(const void* consumer) const;
+  // At least what it holds; with a time: only what it may hold still.
+  std::vector<uint64_t> LeasedTo(const void* consumer, int64_t now_ms = INT64_MIN) const;
 
   // At the end: everything owed was consumed or declared lost.
   // `letters_waiting`: so many dead letters may still be on their way.
@@ -93,6 +98,7 @@ class SubscriptionModel {
   bool allow_gaps_not_kept = false;
   uint32_t max_attempts = 0;  // of the dead-letter policy; 0: none
   bool ordered = false;
+  bool exactly_once = false;
   // The filter; by default everything is wanted.
   std::function<bool(const std::string& body)> wants = [](const std::string&) { return true; };
 
@@ -120,10 +126,21 @@ class SubscriptionModel {
   bool Done(const Message& m) const;
   // Calls f(sequence, Message&) with all messages of the key from a sequence on, or before it.
   template <typename F>
-  void ForKey(const std::string& key, uint64_t first, uint64_t end, F&& f);
+  void ForKey(const std::string& key, uint64_t first, uint64_t end, F&& f) {
+    if (key.empty()) return;
+    for (auto it = topic_.bodies.lower_bound(first); it != topic_.bodies.end(); ++it) {
+      if (it->first >= end) return;
+      if (wants(it->second) && KeyOf(it->first) == key) f(it->first, messages_[it->first]);
+    }
+  }
   bool AllDoneBefore(uint64_t sequence);
   bool FirstOfKey(uint64_t sequence);
   void CheckKeyOrder(const void* consumer, uint64_t sequence);
+  // Exactly once (model_exactly_once.cc).
+  struct Entry;
+  static std::vector<Entry> Expand(const ConsumerUpdate& update, int64_t retry_ms);
+  void CheckVerdict(const void* consumer, const Entry& entry, Outcome outcome, int64_t now_ms);
+  void Apply(const void* consumer, const Entry& entry, int64_t now_ms);
   // A message was nacked: so are the later ones of its key.
   void BringBack(const void* consumer, uint64_t sequence);
 

@@ -3,7 +3,9 @@
 #ifndef TESTS_ENGINE_SIMULATION_OUTSIDE_H_
 #define TESTS_ENGINE_SIMULATION_OUTSIDE_H_
 
+#include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -73,6 +75,8 @@ class Stream final : public Consumer {
   std::vector<Started> started;
   std::vector<Gap> gaps;
   std::vector<Frame> frames;
+  std::deque<Verdicts> due;        // verdicts given, and not sent yet
+  std::vector<Verdicts> verdicts;  // sent, parts put together
   std::vector<absl::Status> ends;
   bool sending = false;
   std::string broken_rule;  // the first, if any
@@ -80,6 +84,9 @@ class Stream final : public Consumer {
   std::function<void()> on_started;
   std::function<void(const Gap&)> on_gap;
   std::function<void(const Delivery&, const Frame&)> on_delivery;
+  std::function<void()> on_verdicts_sent;
+  // Called in the turn in which they are given.
+  std::function<void(const Verdicts&)> on_verdicts;
   std::function<void()> on_end;
 
   // All bodies in the order they came.
@@ -134,6 +141,35 @@ class Stream final : public Consumer {
     frames.push_back(frame);
     if (on_delivery) on_delivery(delivery, frame);
   }
+  void SendVerdicts(const std::vector<Verdicts>& sent) override {
+    Begin("verdicts");
+    if (started.empty()) Break("verdicts before started");
+    for (const Verdicts& part : sent) {
+      part_.list.insert(part_.list.end(), part.list.begin(), part.list.end());
+      if (part.more) continue;
+      part_.entries = part.entries;
+      verdicts.push_back(std::exchange(part_, {}));
+      if (due.empty() || !Same(verdicts.back(), due.front())) {
+        Break("verdicts are not those that were given");
+      } else {
+        due.pop_front();
+      }
+    }
+    if (on_verdicts_sent) on_verdicts_sent();
+  }
+  void OnVerdicts(Verdicts given) override {
+    due.push_back(given);
+    if (on_verdicts) on_verdicts(given);
+    Consumer::OnVerdicts(std::move(given));
+  }
+  static bool Same(const Verdicts& a, const Verdicts& b) {
+    const auto same = [](const Verdict& x, const Verdict& y) {
+      return x.of == y.of && x.outcome == y.outcome && x.range.first == y.range.first &&
+             x.range.last == y.range.last;
+    };
+    return a.entries == b.entries &&
+           std::equal(a.list.begin(), a.list.end(), b.list.begin(), b.list.end(), same);
+  }
   void OnEnd(const absl::Status& status) override {
     if (!ends.empty()) Break("ended twice");
     ends.push_back(status);
@@ -147,6 +183,8 @@ class Stream final : public Consumer {
   void Break(const std::string& rule) {
     if (broken_rule.empty()) broken_rule = rule;
   }
+
+  Verdicts part_;  // of verdicts that come in several
 };
 using StreamPtr = boost::intrusive_ptr<Stream>;
 

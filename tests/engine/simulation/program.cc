@@ -89,7 +89,9 @@ void Program::Settle() {
       if (c->stream == nullptr) continue;
       if (c->removed) c->remove_settled = true;
       // Dropped as early as the contract allows, so that a use after that is found.
-      if (c->removed && !c->stream->sending && c->stream->broken_rule.empty()) c->stream = nullptr;
+      const bool to_end = c->in_order && c->stream->ends.empty();
+      if (c->removed && !to_end && !c->stream->sending && c->stream->broken_rule.empty())
+        c->stream = nullptr;
       in_use |= c->stream != nullptr;
     }
     if (s->ended && !in_use) s->subscription = nullptr;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <random>
 #include <string>
@@ -65,8 +66,10 @@ class Program {
     bool started = false;
     bool removed = false;  // Remove has been called, or it was ended
     bool remove_settled = false;
-    bool prompt = false;   // accepts at once
-    bool healthy = false;  // of the last phase: acks everything
+    bool prompt = false;                 // accepts at once
+    bool in_order = false;               // asked to end in order
+    std::optional<ConsumerUpdate> said;  // exactly once: to be answered
+    bool healthy = false;                // of the last phase: acks everything
   };
   // What takes the dead letters of a subscription.
   struct Undertaker {
@@ -122,6 +125,9 @@ class Program {
   void AcceptSend();
   void Update();
   void NackLater(SimConsumer& c);
+  // Exactly once.
+  void UpdateOnce(SimConsumer& c);
+  void Say(SimConsumer& c, const ConsumerUpdate& update);
   void ChangeCredit();
   void Seek();
   void Pause();

@@ -31,7 +31,8 @@ void Program::Accept(SimConsumer& c, bool ok) {
   if (c.mode == AckMode::kAuto) {
     ok ? c.subscription->model->Accepted(&c) : c.subscription->model->Refused(&c);
   }
-  const bool last = c.removed && c.remove_settled;
+  const bool to_end = c.in_order && c.stream->ends.empty();
+  const bool last = c.removed && c.remove_settled && !to_end;
   if (last) {
     // The owner forgets the stream with its last word.
     const StreamPtr stream = std::move(c.stream);
@@ -70,6 +71,7 @@ void Program::Update() {
     c->returned_messages += update.return_messages;
     return subscription.Update(c->stream, update);
   }
+  if (model.exactly_once) return UpdateOnce(*c);
   std::vector<uint64_t> leased = model.LeasedTo(c);
   if (leased.empty()) return;
   std::shuffle(leased.begin(), leased.end(), random_);
@@ -166,6 +168,11 @@ void Program::Remove(SimConsumer& c) {
   // One that the subscription has not seen yet was no use.
   if (c.started) c.subscription->used_ms = world_.clock.steady_ms;
   if (c.subscription->name.empty()) c.subscription->ended = true;
+  // (What is given back in order has not failed, so an attempt more than the policy says may
+  // follow.)
+  const SubscriptionModel& model = *c.subscription->model;
+  c.in_order = model.exactly_once && model.max_attempts == 0 && OneIn(2);
+  if (c.in_order) return c.subscription->subscription->Remove(c.stream, absl::OkStatus());
   c.subscription->subscription->Remove(c.stream);
 }
 

@@ -10,15 +10,18 @@ void Program::AckAll(SimConsumer& c) {
   if (c.mode == AckMode::kAuto || c.removed) return;
   SubscriptionModel& model = *c.subscription->model;
   ConsumerUpdate update;
-  for (const uint64_t s : model.LeasedTo(&c)) {
+  const int64_t now_ms = model.exactly_once ? world_.clock.steady_ms : INT64_MIN;
+  for (const uint64_t s : model.LeasedTo(&c, now_ms)) {
     if (!update.acks.empty() && update.acks.back().last + 1 == s) {
       update.acks.back().last = s;
     } else {
       update.acks.push_back({s, s});
     }
-    model.Acked(s, s);
+    if (!model.exactly_once) model.Acked(s, s);
   }
-  if (!update.acks.empty()) c.subscription->subscription->Update(c.stream, update);
+  if (update.acks.empty()) return;
+  if (model.exactly_once) return Say(c, update);
+  c.subscription->subscription->Update(c.stream, update);
 }
 
 void Program::Finish() {

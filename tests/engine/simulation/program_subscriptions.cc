@@ -63,12 +63,13 @@ void Program::Subscribe() {
                       const std::string& what) { Fail(name + what); });
     if (t->chain) s->model->Begin(1, 1);
   }
-  s->model->mixed = s->model->mixed || s->modes == Modes::kMixed;
   s->model->allow_gaps_not_kept =
       start.kind == StartPosition::Kind::kSequence || start.kind == StartPosition::Kind::kTime;
   s->first_of_topic = !t->had_subscription && start.kind == StartPosition::Kind::kEarliest;
   t->had_subscription = true;
   if (!t->chain) s->config = RandomConfig(s->model);
+  if (s->config.exactly_once) s->modes = Modes::kExplicit;
+  s->model->mixed = s->model->mixed || s->modes == Modes::kMixed;
   const bool retention = t->config.retention_age_ms != 0 || t->config.retention_bytes != 0;
   s->config.retain_acked = retention && OneIn(3);
   if (OneIn(5)) s->config.idle_expiry_ms = static_cast<int64_t>(1'000 + Below(10'000));
@@ -102,6 +103,7 @@ SubscriptionConfig Program::RandomConfig(const std::shared_ptr<SubscriptionModel
   }
   config.ordered = model->ordered = OneIn(2);
   if (OneIn(4)) config.dead_letter = MakeUndertaker(model);
+  config.exactly_once = model->exactly_once = OneIn(3);
   return config;
 }
 
@@ -176,9 +178,18 @@ void Program::AddConsumer(SimSubscription& s, bool healthy) {
   c->stream->on_delivery = [this, raw](const Delivery& d, const Stream::Frame& f) {
     OnDelivery(*raw, d, f);
   };
+  c->stream->on_verdicts = [this, raw](const Verdicts& verdicts) {
+    if (!raw->said) return Fail("an answer to nothing");
+    const int64_t retry_ms = raw->subscription->config.retry.min_ms;
+    raw->subscription->model->Answered(raw, *std::exchange(raw->said, std::nullopt), verdicts,
+                                       world_.clock.steady_ms, retry_ms);
+  };
+  c->stream->on_verdicts_sent = [this, raw] {
+    if (raw->prompt) Accept(*raw, true);
+  };
   c->stream->on_end = [this, raw] {
     Trace(Name(raw->stream.get()) + " ended");
-    if (!raw->subscription->ended) Fail("a stream was ended for no reason");
+    if (!raw->subscription->ended && !raw->in_order) Fail("a stream was ended for no reason");
     raw->removed = true;
   };
   Trace(absl::StrCat("add ", Name(c->stream.get()), automatic ? " auto" : " explicit", " to \"",
