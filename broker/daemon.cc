@@ -47,6 +47,7 @@ absl::StatusOr<SubscriptionConfig> ToConfig(const Config::SubscriptionDeclaratio
                   absl::ToInt64Milliseconds(from.max_backoff)};
   config.dead_letter = {from.dead_letter_topic, from.max_attempts};
   config.ordered = from.ordered;
+  config.exactly_once = from.exactly_once;
   config.retain_acked = from.retain_acked;
   config.idle_expiry_ms = absl::ToInt64Milliseconds(from.idle_expiry);
   if (from.filter.empty()) return config;

@@ -32,6 +32,7 @@ struct Config {
     StartFrom from = StartFrom::kEarliest;
     std::string filter = {};  // one that compiles; empty: every message
     bool ordered = false;
+    bool exactly_once = false;
     // How long a message waits to be delivered again. max_backoff 0: not at all.
     absl::Duration min_backoff;
     absl::Duration max_backoff;

@@ -20,8 +20,8 @@ constexpr absl::string_view kTopicKeys[] = {"name",          "full-policy",     
                                             "retention-age", "retention-bytes", "idle-expiry",
                                             "subscriptions"};
 constexpr absl::string_view kSubscriptionKeys[] = {
-    "name",        "ack-deadline", "from",         "filter",       "ordered",    "min-backoff",
-    "max-backoff", "dead-letter",  "max-attempts", "retain-acked", "idle-expiry"};
+    "name",        "ack-deadline", "from",         "filter",       "ordered",     "min-backoff",
+    "max-backoff", "dead-letter",  "max-attempts", "retain-acked", "idle-expiry", "exactly-once"};
 // What the API fills in; see DeadLetterPolicy in broker.proto.
 constexpr uint32_t kDefaultMaxAttempts = 5;
 constexpr CountRange kMaxAttemptsRange{1, 100};
@@ -147,6 +147,7 @@ class Reader {
              [&](int v) { subscription.from = static_cast<Config::StartFrom>(v); }),
         Take(*map, "filter", to_filter, [&](std::string v) { subscription.filter = std::move(v); }),
         Take(*map, "ordered", ParseSwitch, [&](bool v) { subscription.ordered = v; }),
+        Take(*map, "exactly-once", ParseSwitch, [&](bool v) { subscription.exactly_once = v; }),
         Take(*map, "dead-letter", to_name,
              [&](std::string v) { subscription.dead_letter_topic = std::move(v); }),
         Take(*map, "max-attempts", to_attempts, [&](uint32_t v) { subscription.max_attempts = v; }),

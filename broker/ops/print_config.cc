@@ -20,6 +20,7 @@ void Emit(YAML::Emitter& out, const Config::SubscriptionDeclaration& subscriptio
     out << YAML::Key << "filter" << YAML::Value << subscription.filter;
   }
   if (subscription.ordered) out << YAML::Key << "ordered" << YAML::Value << true;
+  if (subscription.exactly_once) out << YAML::Key << "exactly-once" << YAML::Value << true;
   if (subscription.max_backoff > absl::ZeroDuration()) {
     out << YAML::Key << "min-backoff" << YAML::Value << FormatTime(subscription.min_backoff);
     out << YAML::Key << "max-backoff" << YAML::Value << FormatTime(subscription.max_backoff);

@@ -90,6 +90,10 @@ ConsumeJob::Result ConsumeJob::Run() {
   }
   subscriber_.Stop();
   if (result.status.ok() && !Explicit(options_)) result.status = WriteRest();
+  if (const uint64_t refused = subscriber_.Stats().refused_acks; refused > 0) {
+    Warn(absl::StrCat(refused, refused == 1 ? " ack was" : " acks were",
+                      " refused: what they were for comes again, perhaps to others"));
+  }
   result.messages = messages_;
   result.count_reached = counted_out();
   // Asked for, or nobody reads any more: no failure.

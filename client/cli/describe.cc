@@ -157,6 +157,9 @@ std::string SubscriptionDetail(const SubscriptionInfo& subscription, bool color)
        {"ack deadline", HumanDuration(subscription.config.ack_deadline)},
        {"filter", subscription.config.filter.empty() ? "none" : subscription.config.filter},
        {"ordered", subscription.config.ordered ? "by ordering key" : "no"},
+       {"exactly once", subscription.config.exactly_once
+                            ? absl::StrCat("yes: ", HumanCount(stats.refused_acks), " acks refused")
+                            : "no"},
        {"back-off", RetryText(subscription.config.retry)},
        {"dead letters", DeadLetterText(subscription)},
        {"deleted when idle for", DurationOr(subscription.config.idle_expiry, "never")},

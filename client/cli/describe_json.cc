@@ -41,6 +41,7 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
            {{"ack_deadline", absl::ToDoubleSeconds(subscription.config.ack_deadline)},
             {"filter", subscription.config.filter},
             {"ordered", subscription.config.ordered},
+            {"exactly_once", subscription.config.exactly_once},
             {"min_backoff", absl::ToDoubleSeconds(subscription.config.retry.min_backoff)},
             {"max_backoff", absl::ToDoubleSeconds(subscription.config.retry.max_backoff)},
             {"dead_letter", subscription.config.dead_letter.topic},
@@ -69,7 +70,8 @@ ordered_json ToJson(const SubscriptionInfo& subscription) {
             {"paused", stats.paused},
             {"detached", stats.detached},
             {"skipped_messages", stats.skipped_messages},
-            {"seeks", stats.seeks}}}};
+            {"seeks", stats.seeks},
+            {"refused_acks", stats.refused_acks}}}};
 }
 
 ordered_json ToJson(const SnapshotInfo& snapshot) {

@@ -74,6 +74,8 @@ void AddSubscriptionPolicies(CLI::App& app, SubscriptionConfig& target) {
       ->type_name("FILTER");
   app.add_flag("--ordered", target.ordered,
                "Messages of an ordering key in their order, each key at one consumer at a time");
+  app.add_flag("--exactly-once", target.exactly_once,
+               "Acks count only of what their consumer holds, and are confirmed or refused");
   AddDuration(app, "--min-backoff", target.retry.min_backoff,
               "What was not acked waits at least this long to be delivered again: 0-10m");
   AddDuration(app, "--max-backoff", target.retry.max_backoff,

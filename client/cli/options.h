@@ -40,8 +40,8 @@ using Choices = std::vector<std::pair<std::string, Target>>;
 template <typename Target>
 CLI::Option* AddChoice(CLI::App& app, const std::string& name, Target& target,
                        const Choices<Target>& choices, const std::string& help);
-// What a subscription is made with, besides its ack deadline: --filter, --min-backoff,
-// --max-backoff, --dead-letter, --max-attempts.
+// What a subscription is made with, besides its ack deadline: --filter, --ordered, --exactly-once,
+// --min-backoff, --max-backoff, --dead-letter, --max-attempts, --idle-expiry, --retain-acked.
 void AddSubscriptionPolicies(CLI::App& app, SubscriptionConfig& target);
 CLI::Option* AddStartFrom(CLI::App& app, const std::string& name, StartFrom& target,
                           const std::string& help);

@@ -28,6 +28,7 @@ constexpr char kHelp[] =
   estiba sub 'orders.>' --subscription audit       "*": one token between dots; ">": one or more, last
   estiba sub orders --subscription billing         share the messages with others of that name
   estiba sub orders --subscription billing --count 10    take ten, leave the rest
+  estiba sub orders --subscription billing --exactly-once    no ack counts twice, or too late
   estiba sub logs --drain --raw > all.log          what is there now, byte for byte
   estiba sub files --drain --null | xargs -0 ls    records that end with a NUL byte
 
@@ -43,7 +44,8 @@ given up before this subscription got them. Gaps are told on standard error as w
 
 Acks: a message is acked when its output has been written, so nothing is lost where the reader goes
 away (`| head`), the disk is full, or you press Ctrl-C. `--ack auto` is a little faster: a message counts
-as consumed when the broker has sent it.)";
+as consumed when the broker has sent it. With --exactly-once the broker confirms or refuses each ack;
+refused ones are counted and told on standard error: those messages come again, perhaps to others.)";
 
 struct SubOptions {
   std::string topic;
@@ -77,6 +79,9 @@ std::string WhatIsWrong(const SubOptions& options, const Context& context) {
   }
   if (options.ack == AckMode::kAuto && options.ack_deadline > absl::ZeroDuration()) {
     return "--ack-deadline has no meaning with --ack auto";
+  }
+  if (options.ack == AckMode::kAuto && options.config.exactly_once) {
+    return "--exactly-once needs explicit acks, which --ack auto is not";
   }
   if (context.json && (options.raw || options.pretty || options.null || options.no_newline)) {
     return "--json excludes --raw, --pretty, --null and --no-newline";

@@ -26,6 +26,7 @@ Examples:
   estiba subscription create billing orders --ack-deadline 30s
   estiba subscription create audit orders --from latest
   estiba subscription create new orders --filter 'attributes.kind = "new"' --max-backoff 1m
+  estiba subscription create payments orders --exactly-once --ordered
   estiba subscription create careful orders --dead-letter orders-failed --max-attempts 10
   estiba subscription list --topic orders
   estiba subscription create audit 'orders.>'      over all topics that match

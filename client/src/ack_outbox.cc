@@ -40,6 +40,22 @@ void Settlements::AddTimed(std::deque<Timed>& list, SequenceRange range, absl::D
   list.push_back({range, time});
 }
 
+namespace {
+
+void AppendRange(uint32_t field, const SequenceRange& range, std::string& out) {
+  char entry[32];
+  char* end = entry;
+  *end++ = static_cast<char>(wire::Tag(field, wire::Type::kBytes));
+  *end++ = static_cast<char>(2 + wire::VarintSize(range.first) + wire::VarintSize(range.last));
+  *end++ = static_cast<char>(wire::Tag(1, wire::Type::kVarint));
+  end = wire::WriteVarint(end, range.first);
+  *end++ = static_cast<char>(wire::Tag(2, wire::Type::kVarint));
+  end = wire::WriteVarint(end, range.last);
+  out.append(entry, end);
+}
+
+}  // namespace
+
 uint64_t AckOutbox::Move(Ranges& ranges, uint32_t field, std::string& out) {
   uint64_t messages = 0;
   const size_t count = std::min(ranges.size(), kMaxEntries);
@@ -47,15 +63,23 @@ uint64_t AckOutbox::Move(Ranges& ranges, uint32_t field, std::string& out) {
     const SequenceRange range = ranges.front();
     ranges.pop_front();
     messages += range.last - range.first + 1;
-    char entry[32];
-    char* end = entry;
-    *end++ = static_cast<char>(wire::Tag(field, wire::Type::kBytes));
-    *end++ = static_cast<char>(2 + wire::VarintSize(range.first) + wire::VarintSize(range.last));
-    *end++ = static_cast<char>(wire::Tag(1, wire::Type::kVarint));
-    end = wire::WriteVarint(end, range.first);
-    *end++ = static_cast<char>(wire::Tag(2, wire::Type::kVarint));
-    end = wire::WriteVarint(end, range.last);
-    out.append(entry, end);
+    AppendRange(field, range, out);
+  }
+  return messages;
+}
+
+uint64_t AckOutbox::MoveAcks(Settlements& from, uint32_t topic, std::string& out,
+                             std::vector<Asked>* asked) {
+  // (The rest of what is said of the topic is answered with them.)
+  if (asked != nullptr && !from.empty()) asked->push_back({topic, {}});
+  size_t room = kMaxEntries - std::min(from.acks_.size(), kMaxEntries);
+  uint64_t messages = Move(from.acks_, kAck, out);
+  for (; asked != nullptr && room > 0 && !from.confirmed_.empty(); --room) {
+    const SequenceRange& range = from.confirmed_.front().range;
+    messages += range.last - range.first + 1;
+    AppendRange(kAck, range, out);
+    asked->back().acks.push_back(std::move(from.confirmed_.front()));
+    from.confirmed_.pop_front();
   }
   return messages;
 }
@@ -98,7 +122,7 @@ void AckOutbox::MoveRare(Settlements& from, To& to) {
   }
 }
 
-uint64_t AckOutbox::MoveTopics(std::string& out) {
+uint64_t AckOutbox::MoveTopics(std::string& out, std::vector<Asked>* asked) {
   uint64_t acked = 0;
   for (size_t count = 0; count < kMaxEntries && !topics_.empty(); ++count) {
     if (count > 0 && out.size() > kSoftBytes) break;
@@ -107,10 +131,10 @@ uint64_t AckOutbox::MoveTopics(std::string& out) {
     v1::SubscribeRequest request;
     v1::TopicUpdate& update = *request.add_topic_updates();
     update.set_topic(it->first);
-    MoveRare(topic, update);
     // Acks and nacks have the numbers they have in a SubscribeRequest, and the field is the last.
     std::string settled;
-    acked += Move(topic.acks_, kAck, settled);
+    acked += MoveAcks(topic, it->first, settled, asked);
+    MoveRare(topic, update);
     Move(topic.nacks_, kNack, settled);
     update.MergeFromString(settled);
     request.AppendToString(&out);
@@ -119,11 +143,11 @@ uint64_t AckOutbox::MoveTopics(std::string& out) {
   return acked;
 }
 
-std::string AckOutbox::Take(uint64_t& acked_messages) {
+std::string AckOutbox::Take(uint64_t& acked_messages, std::vector<Asked>* asked) {
   std::string request;
-  acked_messages = Move(acks_, kAck, request);
+  acked_messages = MoveAcks(*this, 0, request, asked);
   Move(nacks_, kNack, request);
-  acked_messages += MoveTopics(request);
+  acked_messages += MoveTopics(request, asked);
   MoveReplies(request);
   if (!stop_ && !has_rare() && !credit_ && return_messages_ == 0 && return_bytes_ == 0) {
     return request;
@@ -153,7 +177,14 @@ std::string AckOutbox::Take(uint64_t& acked_messages) {
   return request;
 }
 
-void AckOutbox::OnStreamEnd(bool keep_acks, bool keep_replies) {
+std::vector<ConfirmedAck> AckOutbox::OnStreamEnd(bool keep_acks, bool keep_replies) {
+  std::vector<ConfirmedAck> unconfirmed;
+  const auto take_confirmed = [&](Settlements& from) {
+    for (ConfirmedAck& ack : from.confirmed_) unconfirmed.push_back(std::move(ack));
+    from.confirmed_.clear();
+  };
+  take_confirmed(*this);
+  for (auto& [number, topic] : topics_) take_confirmed(topic);
   if (!keep_acks) {
     acks_.clear();
     nacks_.clear();
@@ -168,6 +199,7 @@ void AckOutbox::OnStreamEnd(bool keep_acks, bool keep_replies) {
   credit_.reset();
   return_messages_ = return_bytes_ = 0;
   stop_ = false;
+  return unconfirmed;
 }
 
 }  // namespace estiba::internal

@@ -13,8 +13,10 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
+#include "client/src/confirmations.h"
 #include "estiba/subscriber.h"
 
 namespace estiba::internal {
@@ -24,6 +26,10 @@ class Settlements {
  public:
   // Empty ranges (first of 0 or above last) are passed over.
   void Ack(SequenceRange range) { Add(acks_, range); }
+  // To be confirmed. Not an empty range; only on a stream whose acks are.
+  void Ack(SequenceRange range, ConfirmationPtr confirmation) {
+    confirmed_.push_back({range, std::move(confirmation)});
+  }
   void Nack(SequenceRange range) { Add(nacks_, range); }
   void NackLater(SequenceRange range, absl::Duration delay) {
     AddTimed(nacks_later_, range, delay);
@@ -34,7 +40,9 @@ class Settlements {
   void Extend(SequenceRange range, absl::Duration deadline) {
     AddTimed(extensions_, range, deadline);
   }
-  bool empty() const { return acks_.empty() && nacks_.empty() && !has_rare(); }
+  bool empty() const {
+    return acks_.empty() && confirmed_.empty() && nacks_.empty() && !has_rare();
+  }
 
  private:
   friend class AckOutbox;
@@ -55,6 +63,7 @@ class Settlements {
   static void AddTimed(std::deque<Timed>& list, SequenceRange range, absl::Duration time);
 
   Ranges acks_;
+  std::deque<ConfirmedAck> confirmed_;
   Ranges nacks_;
   std::deque<Timed> nacks_later_;
   std::deque<Termination> terminations_;
@@ -91,11 +100,12 @@ class AckOutbox : public Settlements {
   }
 
   // The next SubscribeRequest, encoded, and how many acked messages it holds. Only if not empty.
-  std::string Take(uint64_t& acked_messages);
+  // Adds to `asked`, unless it is null, what an exactly-once subscription will answer.
+  std::string Take(uint64_t& acked_messages, std::vector<Asked>* asked = nullptr);
 
   // The stream has ended: credit belongs to it, and so do extensions and Stop. Acks and nacks stay
-  // if `keep_acks`, replies if `keep_replies`.
-  void OnStreamEnd(bool keep_acks, bool keep_replies = false);
+  // if `keep_acks`, replies if `keep_replies`. Returns the acks that nobody will confirm.
+  std::vector<ConfirmedAck> OnStreamEnd(bool keep_acks, bool keep_replies = false);
 
  private:
   // The rest of `from`, which is rare enough for a message object, as far as the broker takes it in
@@ -103,11 +113,14 @@ class AckOutbox : public Settlements {
   template <typename To>
   static void MoveRare(Settlements& from, To& to);
   void MoveReplies(std::string& out);
+  // A topic's acks.
+  static uint64_t MoveAcks(Settlements& from, uint32_t topic, std::string& out,
+                           std::vector<Asked>* asked);
   // Moves up to kMaxEntries to `out` as field `field`; returns how many messages.
   static uint64_t Move(Ranges& ranges, uint32_t field, std::string& out);
 
   // What the topics of a pattern have to say, as TopicUpdates.
-  uint64_t MoveTopics(std::string& out);
+  uint64_t MoveTopics(std::string& out, std::vector<Asked>* asked);
 
   std::map<uint32_t, Settlements> topics_;
   std::deque<std::string> replies_;

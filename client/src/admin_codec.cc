@@ -22,6 +22,7 @@ void ToProto(const SubscriptionConfig& config, v1::SubscriptionConfig& out) {
   }
   out.set_filter(config.filter);
   out.set_ordered(config.ordered);
+  out.set_exactly_once(config.exactly_once);
   if (config.retry.min_backoff != absl::ZeroDuration()) {
     ToProto(config.retry.min_backoff, *out.mutable_retry()->mutable_min_backoff());
   }
@@ -106,6 +107,7 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.config.ack_deadline = FromProto(config.ack_deadline());
   info.config.filter = config.filter();
   info.config.ordered = config.ordered();
+  info.config.exactly_once = config.exactly_once();
   info.config.retry.min_backoff = FromProto(config.retry().min_backoff());
   info.config.retry.max_backoff = FromProto(config.retry().max_backoff());
   info.config.dead_letter = {config.dead_letter().topic(), config.dead_letter().max_attempts()};
@@ -134,6 +136,7 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.stats.seeks = stats.seeks();
   info.stats.paused = stats.paused();
   info.stats.detached = stats.detached();
+  info.stats.refused_acks = stats.refused_acks();
   return info;
 }
 

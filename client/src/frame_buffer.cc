@@ -67,11 +67,38 @@ bool ParseStarted(std::string_view encoded, Started& started) {
     if (reader.tag() == Tag(1, Type::kBytes)) started.topic = reader.bytes();
     if (reader.tag() == Tag(2, Type::kBytes)) started.subscription = reader.bytes();
     if (reader.tag() == Tag(3, Type::kVarint)) started.next_sequence = reader.number();
+    if (reader.tag() == Tag(5, Type::kVarint)) started.exactly_once = reader.number() != 0;
     if (reader.tag() == Tag(4, Type::kBytes)) {
       const std::optional<absl::Duration> deadline = ParseDuration(reader.bytes());
       if (!deadline) return false;
       started.ack_deadline = *deadline;
     }
+  }
+  return reader.ok();
+}
+
+// estiba.v1.Verdicts.
+bool ParseAnswer(std::string_view encoded, Answer& answer) {
+  Reader reader(encoded);
+  while (reader.Next()) {
+    if (reader.tag() == Tag(1, Type::kVarint))
+      answer.topic = static_cast<uint32_t>(reader.number());
+    if (reader.tag() == Tag(3, Type::kVarint)) answer.more = reader.number() != 0;
+    if (reader.tag() != Tag(2, Type::kBytes)) continue;
+    uint64_t of = 0;
+    uint64_t outcome = 0;
+    VerdictRange& verdict = answer.verdicts.emplace_back();
+    Reader fields(reader.bytes());
+    while (fields.Next()) {
+      if (fields.tag() == Tag(1, Type::kVarint)) of = fields.number();
+      if (fields.tag() == Tag(2, Type::kVarint)) outcome = fields.number();
+      if (fields.tag() == Tag(3, Type::kVarint)) verdict.range.first = fields.number();
+      if (fields.tag() == Tag(4, Type::kVarint)) verdict.range.last = fields.number();
+    }
+    verdict.ack = of == 0;
+    verdict.done = outcome == 0;
+    verdict.unordered = outcome == 2;
+    if (!fields.ok() || verdict.range.last < verdict.range.first) return false;
   }
   return reader.ok();
 }
@@ -92,6 +119,7 @@ bool FrameBuffer::Parse(std::string_view encoded) {
   gap_.reset();
   topic_number_ = 0;
   topic_changes_.clear();
+  answers_.clear();
   topic_.reset();
 
   // The broker writes the header first, but fields may come in any order, so messages get their
@@ -137,6 +165,9 @@ bool FrameBuffer::Parse(std::string_view encoded) {
         if (!fields.ok()) return false;
         break;
       }
+      case Tag(13, Type::kBytes):
+        if (!ParseAnswer(reader.bytes(), answers_.emplace_back())) return false;
+        break;
       case Tag(8, Type::kBytes):
         if (!ParseStarted(reader.bytes(), started_.emplace())) return false;
         break;

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/src/confirmations.h"
 #include "estiba/message.h"
 #include "estiba/subscriber.h"
 
@@ -62,6 +63,8 @@ class FrameBuffer {
     TopicChange change;
   };
   const std::vector<NumberedChange>& topic_changes() const { return topic_changes_; }
+  // Of an exactly-once subscription: what has come of requests.
+  const std::vector<Answer>& answers() const { return answers_; }
   // Says which topic the messages and the gap are of; kept as long as they are.
   void SetTopic(std::shared_ptr<const PatternTopic> topic);
 
@@ -90,6 +93,7 @@ class FrameBuffer {
   std::optional<Gap> gap_;
   uint32_t topic_number_ = 0;
   std::vector<NumberedChange> topic_changes_;
+  std::vector<Answer> answers_;
   std::shared_ptr<const PatternTopic> topic_;
 };
 

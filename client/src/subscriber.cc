@@ -1,6 +1,7 @@
 #include "estiba/subscriber.h"
 
 #include <utility>
+#include <vector>
 
 #include "client/src/ack_outbox.h"
 #include "client/src/reply_codec.h"
@@ -69,6 +70,33 @@ void Subscriber::AckFrame(const Frame& frame) {
     }
   });
 }
+
+void Subscriber::Ack(const MessageView& message, AckCallback done) {
+  impl_->AckConfirmed(NumberOf(message), {{message.sequence(), message.sequence()}},
+                      std::move(done));
+}
+void Subscriber::AckFrame(const Frame& frame, AckCallback done) {
+  std::vector<SequenceRange> ranges;
+  for (const MessageView& message : frame.messages) {
+    const uint64_t sequence = message.sequence();
+    if (!ranges.empty() && ranges.back().last + 1 == sequence) {
+      ranges.back().last = sequence;
+    } else {
+      ranges.push_back({sequence, sequence});
+    }
+  }
+  const uint32_t topic = frame.messages.empty() ? 0 : NumberOf(frame.messages.front());
+  impl_->AckConfirmed(topic, std::move(ranges), std::move(done));
+}
+std::future<absl::Status> Subscriber::AckConfirmed(const MessageView& message) {
+  std::promise<absl::Status> promise;
+  std::future<absl::Status> future = promise.get_future();
+  Ack(message, [promise = std::move(promise)](absl::Status status) mutable {
+    promise.set_value(std::move(status));
+  });
+  return future;
+}
+
 void Subscriber::Nack(uint64_t sequence) { NackRange(sequence, sequence); }
 void Subscriber::NackRange(uint64_t first, uint64_t last) {
   if (!impl_->explicit_acks()) return;

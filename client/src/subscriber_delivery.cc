@@ -42,11 +42,14 @@ bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
     Count(*frame);
     if (mode_ == Mode::kPull && messages > 0) {
       queue_.Push(frame);
-      read_on = queue_.bytes() < options_.buffer_bytes || state_ == State::kStopping;
+      // (Who waits for answers reads on, and has what credit allows here at most.)
+      read_on = queue_.bytes() < options_.buffer_bytes || state_ == State::kStopping ||
+                !confirmations_.empty();
       reading_paused_ = !read_on;
       arrived_.SignalAll();
     }
   }
+  if (!frame->answers().empty()) TakeAnswers(*frame);
   if (frame->started() && options_.on_started) options_.on_started(*frame->started());
   if (options_.on_topic_change) {
     for (const auto& [number, change] : frame->topic_changes()) options_.on_topic_change(change);
@@ -61,6 +64,17 @@ bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
     }
   }
   return read_on;
+}
+
+void SubscriberImpl::TakeAnswers(const FrameBuffer& frame) {
+  Confirmations::Decided decided;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const Answer& answer : frame.answers()) {
+      stats_.refused_acks += confirmations_.Take(answer, decided);
+    }
+  }
+  Confirmations::Tell(std::move(decided));
 }
 
 void SubscriberImpl::Deliver(const FrameBuffer& frame) {
@@ -79,6 +93,8 @@ void SubscriberImpl::Count(const FrameBuffer& frame) {
   if (frame.started()) {
     backoff_.Reset();
     failed_before_ = false;
+    confirms_ = frame.started()->exactly_once ? Confirms::kYes : Confirms::kNo;
+    if (confirms_ == Confirms::kNo) confirmations_ = {};
     if (resume_sequence_ == 0) {
       resume_sequence_ = frame.started()->next_sequence;
       lasts_to_come_ = options_.from.kind() == StartFrom::Kind::kLast ||

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/src/admin_codec.h"
 #include "client/src/duration_codec.h"
 #include "client/src/status.h"
@@ -84,6 +85,7 @@ void SubscriberImpl::OnOpen() {
     stream = stream_;
     stream_open_ = writing_ = true;
     reading_paused_ = false;
+    confirms_ = Confirms::kUnknown;
     request = grpc::Slice(StartRequest());
   }
   stream->Write(grpc::ByteBuffer(&request, 1));
@@ -99,17 +101,24 @@ void SubscriberImpl::OnWritten() {
 void SubscriberImpl::SendNextAndUnlock() {
   std::shared_ptr<Stream> stream;
   grpc::Slice request;
+  bool read = false;
   if (stream_open_ && !writing_ && !outbox_.empty()) {
     uint64_t acked = 0;
-    request = grpc::Slice(outbox_.Take(acked));
+    std::vector<Asked> asked;
+    const bool answered = confirms_ != Confirms::kNo;
+    request = grpc::Slice(outbox_.Take(acked, answered ? &asked : nullptr));
     stats_.acked_messages += acked;
     writing_ = true;
     stream = stream_;
+    confirmations_.Expect(std::move(asked));
+    // The answer comes behind deliveries: who waits for it must not stop reading.
+    read = !confirmations_.empty() && std::exchange(reading_paused_, false);
   } else if (!writing_) {
     changed_.SignalAll();
   }
   mutex_.Unlock();
   if (stream) stream->Write(grpc::ByteBuffer(&request, 1));
+  if (read) stream->Read();
 }
 
 void SubscriberImpl::OnRead(grpc::ByteBuffer& message) {
@@ -119,6 +128,13 @@ void SubscriberImpl::OnRead(grpc::ByteBuffer& message) {
     stream = stream_;
   }
   if (discard_.load(std::memory_order_relaxed)) {
+    bool awaits_answers = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      awaits_answers = !confirmations_.empty();
+    }
+    FrameBuffer rest;
+    if (awaits_answers && rest.Parse(message)) TakeAnswers(rest);
     stream->Read();  // on to the end
     return;
   }
@@ -135,17 +151,27 @@ void SubscriberImpl::OnRead(grpc::ByteBuffer& message) {
 
 void SubscriberImpl::OnEnd(const absl::Status& status) {
   bool again = false;
+  Confirmations::Decided unconfirmed;
   {
     absl::MutexLock lock(&mutex_);
     stream_open_ = writing_ = false;
     again = state_ == State::kRunning && options_.reconnect && IsConnectionLoss(status);
     const bool named = !options_.subscription.empty();
-    outbox_.OnStreamEnd(/*keep_acks=*/again && named, /*keep_replies=*/again);
+    const absl::Status unknown = absl::UnavailableError(
+        absl::StrCat("the stream ended before the ack was confirmed; the message may come again (",
+                     status.ToString(), ")"));
+    confirmations_.Fail(unknown, unconfirmed);
+    // What an exactly-once consumer held, the next stream cannot ack.
+    const bool keep_acks = again && named && confirms_ != Confirms::kYes;
+    for (const ConfirmedAck& ack : outbox_.OnStreamEnd(keep_acks, /*keep_replies=*/again)) {
+      if (ack.confirmation->Abandon()) unconfirmed.emplace_back(ack.confirmation, unknown);
+    }
     // What an explicitly acking consumer of a shared subscription held goes to others now.
     if (again && named && explicit_acks()) queue_.Clear();
     used_messages_ = used_bytes_ = 0;
     failed_before_ = true;
   }
+  Confirmations::Tell(std::move(unconfirmed));
   if (again && options_.on_disconnect) options_.on_disconnect(status);
   // Last, because Stop waits for it: afterwards this object may be gone.
   absl::MutexLock lock(&mutex_);
@@ -185,6 +211,32 @@ void SubscriberImpl::End(absl::Status status) {
 }
 
 // --- The way out ---
+
+void SubscriberImpl::AckConfirmed(uint32_t topic, std::vector<SequenceRange> ranges,
+                                  Subscriber::AckCallback done) {
+  uint64_t messages = 0;
+  for (const SequenceRange& range : ranges) messages += range.last - range.first + 1;
+  absl::Status undone;
+  mutex_.Lock();
+  if (!explicit_acks()) {
+    undone = absl::FailedPreconditionError("acks need AckMode::kExplicit");
+  } else if (messages == 0) {
+    undone = absl::InvalidArgumentError("there is no message to ack");
+  } else if (state_ != State::kRunning) {
+    undone = absl::CancelledError("the subscriber has ended, or not begun");
+  } else if (!stream_open_ || confirms_ == Confirms::kUnknown) {
+    undone = absl::UnavailableError("the stream that brought the message is gone; it comes again");
+  } else if (confirms_ == Confirms::kNo) {
+    for (const SequenceRange& range : ranges) outbox_.Of(topic).Ack(range);
+    undone = absl::FailedPreconditionError(
+        "the subscription is not exactly-once: it confirms no acks. (The ack is on its way.)");
+  } else {
+    const auto confirmation = std::make_shared<Confirmation>(messages, std::move(done));
+    for (const SequenceRange& range : ranges) outbox_.Of(topic).Ack(range, confirmation);
+  }
+  SendNextAndUnlock();
+  if (!undone.ok()) done(std::move(undone));
+}
 
 void SubscriberImpl::SetCredit(Credit credit) {
   mutex_.Lock();

@@ -12,12 +12,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "client/src/ack_outbox.h"
 #include "client/src/backoff.h"
+#include "client/src/confirmations.h"
 #include "client/src/connection.h"
 #include "client/src/frame_buffer.h"
 #include "client/src/frame_queue.h"
@@ -46,6 +48,9 @@ class SubscriberImpl final : private StreamListener {
     if (state_ == State::kRunning) change(outbox_);
     SendNextAndUnlock();
   }
+  // Acks, and calls `done` when that is confirmed, or is known not to be.
+  void AckConfirmed(uint32_t topic, std::vector<SequenceRange> ranges, Subscriber::AckCallback done)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Of a subscription over a pattern.
   void AckTopic(std::string_view topic, SequenceRange range) ABSL_LOCKS_EXCLUDED(mutex_);
   bool explicit_acks() const { return options_.ack_mode == AckMode::kExplicit; }
@@ -59,6 +64,8 @@ class SubscriberImpl final : private StreamListener {
  private:
   enum class State { kIdle, kRunning, kStopping, kEnded };
   enum class Mode { kMessages, kFrames, kPull };
+  // Whether the stream's acks are answered: not known before it has started.
+  enum class Confirms { kUnknown, kYes, kNo };
 
   void OnOpen() override;
   void OnRead(grpc::ByteBuffer& message) override;
@@ -70,6 +77,8 @@ class SubscriberImpl final : private StreamListener {
   bool Dispatch(const std::shared_ptr<FrameBuffer>& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // Of a pattern: takes note of its topics, and says which the frame is of. False: an unknown one.
   bool Place(FrameBuffer& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Exactly once: what has come of requests.
+  void TakeAnswers(const FrameBuffer& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   void Deliver(const FrameBuffer& frame);
   void Count(const FrameBuffer& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Where a private subscription goes on when its stream breaks.
@@ -120,6 +129,8 @@ class SubscriberImpl final : private StreamListener {
   uint64_t used_messages_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t used_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   AckOutbox outbox_ ABSL_GUARDED_BY(mutex_);
+  Confirms confirms_ ABSL_GUARDED_BY(mutex_) = Confirms::kUnknown;
+  Confirmations confirmations_ ABSL_GUARDED_BY(mutex_);
   FrameQueue queue_ ABSL_GUARDED_BY(mutex_);
   Backoff backoff_ ABSL_GUARDED_BY(mutex_);
   Timer timer_ ABSL_GUARDED_BY(mutex_);

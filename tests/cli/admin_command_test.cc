@@ -148,6 +148,24 @@ TEST_CASE("a snapshot is taken, listed, sought to and deleted; a subscription is
   CHECK(shell.Estiba({"sub", "t", "--subscription", "s", "--count", "1"}).status.code == 1);
 }
 
+TEST_CASE("an exactly-once subscription says so, and what it refused") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"pub", "t", "a", "b"}).status.code == 0);
+  const json made = shell.Json({"subscription", "create", "s", "t", "--exactly-once"});
+  CHECK(made["config"]["exactly_once"] == true);
+  CHECK(shell.Estiba({"sub", "t", "--subscription", "s", "--count", "2"}).stdout_text == "a\nb\n");
+  const json stats = shell.Json({"subscription", "get", "s"})["stats"];
+  CHECK(stats["acked_messages"] == 2);
+  CHECK(stats["refused_acks"] == 0);
+  CHECK_THAT(shell.Estiba({"subscription", "get", "s"}).stdout_text,
+             HasText("yes: 0 acks refused"));
+  const Finished automatic =
+      shell.Estiba({"sub", "t", "--subscription", "s", "--ack", "auto", "--drain"});
+  CHECK(automatic.status.code == 1);
+  CHECK_THAT(automatic.stderr_text, HasText("ACK_MODE_EXPLICIT"));
+  CHECK(shell.Estiba({"sub", "t", "--exactly-once", "--ack", "auto"}).status.code == 2);
+}
+
 TEST_CASE("figures come once, again and again, and as rates") {
   const Shell shell;
   REQUIRE(shell.Estiba({"pub", "t", "a", "b"}).status.code == 0);

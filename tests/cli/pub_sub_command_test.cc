@@ -267,5 +267,25 @@ TEST_CASE("a pattern prints what matches with its topic, and acks it there") {
   CHECK(subscription["stats"]["acked_messages"] == 3);
 }
 
+TEST_CASE("a consumer whose output stood still is told that its late acks were refused") {
+  const Shell shell;
+  const std::string line(2'000, 'x');
+  std::string lines;
+  for (int i = 0; i < 100; ++i) lines += line + "\n";
+  REQUIRE(shell.Estiba({"pub", "t"}, lines).status.code == 0);
+  // More than a pipe holds; what has expired waits, so that nobody holds it.
+  const Finished run = shell.Bash(
+      "estiba sub t --subscription s --exactly-once --ack-deadline 100ms --min-backoff 10m "
+      "--max-backoff 10m --drain --raw | { until estiba subscription get s --json | "
+      "grep -q '\"expired_leases\":[1-9]'; do :; done; cat > /dev/null; }; "
+      "exit ${PIPESTATUS[0]}");
+  CHECK(run.status.code == 0);
+  CHECK_THAT(run.stderr_text, HasText("refused: what they were for comes again"));
+  const json stats = shell.Json({"subscription", "get", "s"})["stats"];
+  const uint64_t refused = stats["refused_acks"];
+  CHECK(refused > 0);
+  CHECK(stats["acked_messages"] == 100 - refused);
+}
+
 }  // namespace
 }  // namespace estiba::testing

@@ -161,7 +161,8 @@ TEST_CASE("More topics or subscriptions than allowed are refused, as many as all
 TEST_CASE("Declared topics survive --print-config") {
   const auto printed = LoadWithFile(
       "topics: [{name: a, budget: 1MiB, retention-age: 1h, idle-expiry: 2h, subscriptions: [{name: "
-      "'0', from: latest, retain-acked: true, idle-expiry: 3h}]}, {name: 'true'}]",
+      "'0', from: latest, retain-acked: true, idle-expiry: 3h, exactly-once: true}]}, {name: "
+      "'true'}]",
       {"--print-config"});
   REQUIRE(printed.ok());
   const auto loaded = LoadWithFile(printed->text);
@@ -173,6 +174,7 @@ TEST_CASE("Declared topics survive --print-config") {
   CHECK(topics[0].subscriptions[0].name == "0");
   CHECK(topics[0].subscriptions[0].from == Config::StartFrom::kLatest);
   CHECK(topics[0].subscriptions[0].retain_acked);
+  CHECK(topics[0].subscriptions[0].exactly_once);
   CHECK(topics[0].idle_expiry == absl::Hours(2));
   CHECK(topics[0].subscriptions[0].idle_expiry == absl::Hours(3));
   CHECK(topics[1].name == "true");

@@ -99,6 +99,7 @@ struct SubscriptionStats {
   uint64_t seeks = 0;
   bool paused = false;
   bool detached = false;
+  uint64_t refused_acks = 0;  // exactly-once: acks that did not count
 };
 
 // What a seek has done.

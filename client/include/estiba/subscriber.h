@@ -24,6 +24,11 @@
 // Whether the topic keeps it is the topic's affair: a message that every other subscription has
 // consumed is gone.
 //
+// Exactly once (SubscriptionConfig::exactly_once): the broker answers every ack, and one that it
+// confirmed is for good. Ack with a callback, or AckConfirmed, say which. Do what must not be done
+// twice after that, or so that it is taken back when the ack is refused. What was not confirmed
+// when a stream breaks may come again, and acks that were gathered for it are dropped.
+//
 // Failure: any other status of the stream is final. It is what Next and Wait then return.
 //
 //   estiba::Subscriber subscriber(client, {.topic = "orders", .subscription = "billing",
@@ -40,6 +45,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -142,6 +148,8 @@ struct Started {
   uint64_t next_sequence = 0;
   // In force; zero with automatic acks.
   absl::Duration ack_deadline;
+  // Acks are confirmed, or refused.
+  bool exactly_once = false;
 };
 
 // A delivery as it came: messages in the order of their sequences, of one delivery attempt. Mostly
@@ -208,6 +216,9 @@ struct SubscriptionConfig {
   bool retain_acked = false;
   // Deleted when nobody has used it for this long: 1 s - 366 days. Zero: never.
   absl::Duration idle_expiry = absl::ZeroDuration();
+  // Acks count only of what this consumer holds at that moment, and are confirmed or refused. Needs
+  // explicit acks.
+  bool exactly_once = false;
 };
 
 struct SubscriberOptions {
@@ -248,6 +259,7 @@ struct SubscriberStats {
   uint64_t redelivered_messages = 0;  // of the received: delivery_attempt above 1
   uint64_t gap_messages = 0;
   uint64_t acked_messages = 0;  // sent to the broker
+  uint64_t refused_acks = 0;    // of these: refused by an exactly-once subscription
   uint64_t reconnects = 0;
 };
 
@@ -257,6 +269,18 @@ class Subscriber {
   using MessageCallback = absl::AnyInvocable<void(const MessageView&)>;
   // The frame and its messages are valid during the call.
   using FrameCallback = absl::AnyInvocable<void(const Frame&)>;
+  // OK: confirmed; the message never comes again, to anybody.
+  // FAILED_PRECONDITION: it did not count, and why. Either the consumer does not hold the message
+  // any
+  //   more, so it comes again, perhaps to another (what has been done for it is to be taken back,
+  //   or to be repeatable); or an earlier message of its ordering key is not acked, and this one is
+  //   held on, to be acked after that one. Also: the subscription is not exactly-once, and confirms
+  //   nothing.
+  // UNAVAILABLE: the stream broke before the answer came. The ack may have counted or not; if not,
+  // the
+  //   message comes again.
+  // CANCELLED: the Subscriber had been stopped, or never started.
+  using AckCallback = absl::AnyInvocable<void(absl::Status)>;
 
   // Does not connect yet.
   Subscriber(const Client& client, SubscriberOptions options);
@@ -289,6 +313,14 @@ class Subscriber {
   void AckRange(uint64_t first, uint64_t last);
   // The messages of a frame, and no others; of any subscription.
   void AckFrame(const Frame& frame);
+  // Exactly-once subscriptions: acks, and says whether it counted. `done` is called exactly once,
+  // on a Client thread, or on this one before the call returns if the ack was not sent. For a
+  // frame: OK when all its messages are acked, otherwise about the first that is not (each counts
+  // for itself).
+  void Ack(const MessageView& message, AckCallback done);
+  void AckFrame(const Frame& frame, AckCallback done);
+  // Not to be waited for in a callback.
+  std::future<absl::Status> AckConfirmed(const MessageView& message);
   // The same for a message of any subscription; and for one over a pattern, where a sequence alone
   // says too little and the calls without a topic do nothing.
   void Ack(const MessageView& message);
