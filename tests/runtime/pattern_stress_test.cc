@@ -33,8 +33,10 @@ struct Publishing final : PublishCommand {
 // Takes everything at once, in the turn that sends it, and acks it.
 class EagerStream final : public PatternConsumer {
  public:
-  EagerStream(const ConsumerOptions& options, PatternSubscriptionPtr subscription)
-      : PatternConsumer(options), subscription_(std::move(subscription)) {}
+  // confirmed: counts the acks that were; may be null.
+  EagerStream(const ConsumerOptions& options, PatternSubscriptionPtr subscription,
+              std::atomic<uint64_t>* confirmed)
+      : PatternConsumer(options), subscription_(std::move(subscription)), confirmed_(confirmed) {}
 
   std::atomic<uint64_t> messages{0};
   std::atomic<bool> ended{false};
@@ -45,7 +47,15 @@ class EagerStream final : public PatternConsumer {
     subscription_->Sent(this, true);
   }
   void SendGap(uint32_t, const Gap&) override { subscription_->Sent(this, true); }
-  void SendVerdicts(const std::vector<Verdicts>&) override { subscription_->Sent(this, true); }
+  void SendVerdicts(const std::vector<Verdicts>& verdicts) override {
+    for (const Verdicts& of_update : verdicts) {
+      for (const Verdict& v : of_update.list) {
+        if (confirmed_ == nullptr || v.outcome != Outcome::kDone) continue;
+        *confirmed_ += v.range.last - v.range.first + 1;
+      }
+    }
+    subscription_->Sent(this, true);
+  }
   void SendDelivery(uint32_t topic, const Delivery& delivery) override {
     messages += delivery.messages();
     ConsumerUpdate update;
@@ -56,6 +66,7 @@ class EagerStream final : public PatternConsumer {
   void OnEnd(const absl::Status&) override { ended = true; }
 
   const PatternSubscriptionPtr subscription_;
+  std::atomic<uint64_t>* const confirmed_;
 };
 using EagerStreamPtr = boost::intrusive_ptr<EagerStream>;
 
@@ -67,12 +78,15 @@ ConsumerOptions Explicit(uint64_t max_messages) {
 }
 
 TEST_CASE("Everything published to topics as they are made is acked once by a pattern's streams") {
+  SubscriptionConfig config;
+  config.exactly_once = GENERATE(false, true);
+  std::atomic<uint64_t> confirmed{0};
   SystemClock clock;
   ThreadExecutor executor(2);
   AsioTimers timers(executor.pool(), clock);
   {
     Broker broker({}, executor, clock, timers);
-    const PatternSubscriptionPtr named = broker.UsePattern("all", "t.*", {}).value();
+    const PatternSubscriptionPtr named = broker.UsePattern("all", "t.*", {}, config).value();
     std::atomic<bool> publishing = true;
     std::atomic<int> failed = 0;
     std::vector<std::thread> threads;
@@ -101,10 +115,13 @@ TEST_CASE("Everything published to topics as they are made is acked once by a pa
         const bool shared = random() % 2 == 0;
         const PatternSubscriptionPtr subscription =
             shared ? named : broker.UsePattern("", "t.>", {}).value();
-        const EagerStreamPtr stream(new EagerStream(Explicit(1 + random() % 50), subscription));
+        const EagerStreamPtr stream(new EagerStream(Explicit(1 + random() % 50), subscription,
+                                                    shared ? &confirmed : nullptr));
         subscription->Add(stream);
         std::this_thread::sleep_for(std::chrono::milliseconds(random() % 5));
-        subscription->Remove(stream, absl::CancelledError("enough"));
+        // In order, so that every ack is answered.
+        subscription->Remove(
+            stream, config.exactly_once ? absl::OkStatus() : absl::CancelledError("enough"));
       }
     });
     // And topics that do not last.
@@ -116,7 +133,7 @@ TEST_CASE("Everything published to topics as they are made is acked once by a pa
         broker.DeleteTopic(name).IgnoreError();
       }
     });
-    const EagerStreamPtr stream(new EagerStream(Explicit(100), named));
+    const EagerStreamPtr stream(new EagerStream(Explicit(100), named, &confirmed));
     named->Add(stream);
     for (int id = 0; id < kPublishers; ++id) threads[static_cast<size_t>(id)].join();
     publishing = false;
@@ -124,6 +141,8 @@ TEST_CASE("Everything published to topics as they are made is acked once by a pa
     CHECK(failed == 0);
     CHECK(Eventually([&] { return named->Stats().unconsumed() == 0; }));
     CHECK(named->Stats().figures.acked_messages == kPublishers * kMessages);
+    const uint64_t due = config.exactly_once ? kPublishers * kMessages : 0;
+    CHECK(Eventually([&] { return confirmed == due; }));
     for (const TopicPtr& topic : broker.ListTopics("", 1'000)) {
       if (topic->name().find("gone") != std::string::npos) continue;
       CHECK(Eventually([&] { return topic->Stats().subscriptions == 1; }));
