@@ -191,7 +191,7 @@ void SubscribeStream::OnRead(grpc::ByteBuffer* message) {
     if (absl::Status s = sink->Update(*std::move(request)); !s.ok()) return End(s);
     if (stop) return sink->End(absl::OkStatus());
   }
-  ReadOn();
+  ReadOn(sink.get());
 }
 
 void SubscribeStream::Expect(const Sink& sink, size_t entries) {
@@ -200,8 +200,8 @@ void SubscribeStream::Expect(const Sink& sink, size_t entries) {
   unanswered_ += entries;
 }
 
-void SubscribeStream::ReadOn() {
-  {
+void SubscribeStream::ReadOn(const Sink* sink) {
+  if (sink == nullptr || sink->exactly_once) {
     absl::MutexLock lock(&mutex_);
     read_paused_ = unanswered_ >= kMostUnanswered;
     if (read_paused_) return;  // OnWritten goes on

@@ -49,7 +49,8 @@ class SubscribeStream final : public CallHandler {
   absl::StatusOr<boost::intrusive_ptr<Sink>> MakeSink(const SubscribeStart& start);
   // Entries whose verdicts are to come.
   void Expect(const Sink& sink, size_t entries);
-  void ReadOn();
+  // Unless too much is to be answered. sink null: perhaps it has been made just now.
+  void ReadOn(const Sink* sink);
   // In turns of the subscription, or before there is one. answers: entries it has the verdicts of.
   void Write(const grpc::ByteBuffer& message, size_t answers = 0);
   void WriteVerdicts(const std::vector<Verdicts>& verdicts);
