@@ -85,6 +85,9 @@ void SubscriberImpl::OnOpen() {
     stream = stream_;
     stream_open_ = writing_ = true;
     reading_paused_ = false;
+    // What was said meanwhile is of messages that the last stream held; see OnEnd.
+    if (confirms_ == Confirms::kYes)
+      outbox_.OnStreamEnd(/*keep_acks=*/false, /*keep_replies=*/true);
     confirms_ = Confirms::kUnknown;
     request = grpc::Slice(StartRequest());
   }

@@ -1,6 +1,8 @@
 #include "client/src/ack_outbox.h"
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "estiba/v1/broker.pb.h"
 #include "tests/support/catch.h"
@@ -229,6 +231,53 @@ TEST_CASE("Replies go out in order, a few in a request where they are large") {
   request = Take(outbox);
   CHECK(request.replies_size() == 1);
   CHECK(request.topic_updates_size() == 0);
+  CHECK(outbox.empty());
+}
+
+TEST_CASE("Each topic that a request says something of is answered, and acks know their request") {
+  AckOutbox outbox;
+  std::vector<Asked> asked;
+  uint64_t acked = 0;
+  const auto confirmation = std::make_shared<Confirmation>(1, [](absl::Status) {});
+  outbox.SetCredit({10, 0});
+  outbox.Take(acked, &asked);
+  CHECK(asked.empty());  // credit is not answered
+
+  outbox.Ack({1, 2});
+  outbox.Ack({3, 3}, confirmation);
+  outbox.Of(7).Nack({1, 1});
+  outbox.Of(9).Ack({4, 4}, confirmation);
+  v1::SubscribeRequest request;
+  REQUIRE(request.ParseFromString(outbox.Take(acked, &asked)));
+  CHECK(acked == 4);
+  REQUIRE(request.ack_size() == 2);
+  CHECK(request.ack(1).first() == 3);
+  REQUIRE(asked.size() == 3);
+  CHECK(asked[0].topic == 0);
+  REQUIRE(asked[0].acks.size() == 1);
+  CHECK(asked[0].acks[0].range.first == 3);
+  CHECK(asked[1].topic == 7);
+  CHECK(asked[1].acks.empty());
+  CHECK(asked[2].topic == 9);
+  CHECK(asked[2].acks.size() == 1);
+  CHECK(outbox.empty());
+}
+
+TEST_CASE("Acks to be confirmed go out as many as a request takes, and back when the stream ends") {
+  AckOutbox outbox;
+  const auto confirmation = std::make_shared<Confirmation>(1, [](absl::Status) {});
+  constexpr uint64_t kMany = AckOutbox::kMaxEntries + 10;
+  for (uint64_t i = 1; i <= kMany; ++i) outbox.Ack({2 * i, 2 * i}, confirmation);
+  outbox.Ack({1, 1});
+  outbox.Of(3).Ack({5, 5}, confirmation);
+  std::vector<Asked> asked;
+  uint64_t acked = 0;
+  v1::SubscribeRequest request;
+  REQUIRE(request.ParseFromString(outbox.Take(acked, &asked)));
+  CHECK(request.ack_size() == AckOutbox::kMaxEntries);
+  CHECK(asked[0].acks.size() == AckOutbox::kMaxEntries - 1);
+  outbox.Of(3).Ack({7, 7}, confirmation);
+  CHECK(outbox.OnStreamEnd(/*keep_acks=*/true).size() == 11 + 1);
   CHECK(outbox.empty());
 }
 

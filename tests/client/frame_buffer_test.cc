@@ -214,5 +214,53 @@ TEST_CASE("A pattern's frame says its topic, and changes name theirs") {
   CHECK(frame.topic_changes()[1].change.left);
 }
 
+TEST_CASE("Verdicts are read update by update") {
+  v1::SubscribeResponse response;
+  v1::Verdicts* verdicts = response.add_verdicts();
+  v1::Verdict* verdict = verdicts->add_verdicts();
+  verdict->set_first(1);
+  verdict->set_last(2);
+  verdict = verdicts->add_verdicts();
+  verdict->set_outcome(v1::Verdict::UNORDERED);
+  verdict->set_first(3);
+  verdict->set_last(3);
+  verdicts->set_more(true);
+  verdicts = response.add_verdicts();
+  verdicts->set_topic(300);
+  verdict = verdicts->add_verdicts();
+  verdict->set_of(v1::Verdict::EXTEND);
+  verdict->set_outcome(v1::Verdict::REFUSED);
+  verdict->set_first(4);
+  verdict->set_last(UINT64_MAX);
+  FrameBuffer frame;
+  const std::string encoded = response.SerializeAsString();
+  REQUIRE(frame.Parse(encoded));
+  REQUIRE(frame.answers().size() == 2);
+  const Answer& a = frame.answers()[0];
+  CHECK(a.more);
+  REQUIRE(a.verdicts.size() == 2);
+  CHECK(a.verdicts[0].ack);
+  CHECK(a.verdicts[0].done);
+  CHECK(a.verdicts[0].range.last == 2);
+  CHECK_FALSE(a.verdicts[1].done);
+  CHECK(a.verdicts[1].unordered);
+  const Answer& b = frame.answers()[1];
+  CHECK_FALSE(b.more);
+  CHECK(b.topic == 300);
+  REQUIRE(b.verdicts.size() == 1);
+  CHECK_FALSE(b.verdicts[0].ack);
+  CHECK_FALSE(b.verdicts[0].done);
+  CHECK_FALSE(b.verdicts[0].unordered);
+  CHECK(b.verdicts[0].range.last == UINT64_MAX);
+  // What follows has none of it.
+  const std::string delivery = Delivery(1, 1).SerializeAsString();
+  REQUIRE(frame.Parse(delivery));
+  CHECK(frame.answers().empty());
+  // A range that ends before it begins.
+  verdict->set_last(3);
+  const std::string wrong = response.SerializeAsString();
+  CHECK_FALSE(frame.Parse(wrong));
+}
+
 }  // namespace
 }  // namespace estiba::internal
