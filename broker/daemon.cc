@@ -115,6 +115,7 @@ Daemon::~Daemon() {
   housekeeping_.cancel();
   timers_.Stop();
   server_ = nullptr;
+  broker_.Close();
   executor_.Stop();
 }
 

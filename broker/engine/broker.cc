@@ -95,7 +95,9 @@ Broker::Broker(const BrokerOptions& options, Executor& executor, const Clock& cl
       patterns_(std::make_shared<PatternDirectory>(kMaxJoins)),
       snapshots_(std::make_shared<SnapshotDirectory>(clock, options.max_snapshots)) {}
 
-Broker::~Broker() {
+Broker::~Broker() { Close(); }
+
+void Broker::Close() {
   EndPatterns();
   for (const TopicPtr& topic : ListTopics("", kAll)) DeleteTopic(topic->name()).IgnoreError();
 }

@@ -59,6 +59,9 @@ class Broker {
  public:
   Broker(const BrokerOptions& options, Executor& executor, const Clock& clock, Timers& timers);
   ~Broker();
+  // Deletes everything, so that nothing waits for anything any more. What that leads to still needs
+  // the executor, if publishes have been waiting for room.
+  void Close();
 
   const BrokerOptions& options() const { return options_; }
 

@@ -83,7 +83,7 @@ grpc::Slice Copy(std::string_view header, absl::Span<const Run> runs) {
   for (const Run& run : runs) bytes += run.bytes;
   grpc_slice slice = grpc_slice_malloc(bytes);
   uint8_t* p = GRPC_SLICE_START_PTR(slice);
-  std::memcpy(p, header.data(), header.size());
+  if (!header.empty()) std::memcpy(p, header.data(), header.size());
   p += header.size();
   for (const Run& run : runs) {
     std::memcpy(p, run.data(), run.bytes);

@@ -96,8 +96,9 @@ TEST_CASE("a subscription has the filter and the back-off it was made with") {
 
 TEST_CASE("a subscription is paused, resumed, sought and purged") {
   const Shell shell;
+  REQUIRE(shell.Estiba({"topic", "create", "t", "--retention-age", "1h"}).status.code == 0);
   REQUIRE(shell.Estiba({"pub", "t", "a", "b", "c"}).status.code == 0);
-  REQUIRE(shell.Estiba({"subscription", "create", "s", "t"}).status.code == 0);
+  REQUIRE(shell.Estiba({"subscription", "create", "s", "t", "--retain-acked"}).status.code == 0);
   CHECK_THAT(shell.Estiba({"subscription", "pause", "s"}).stdout_text,
              HasText("paused subscription 's', which has 3 messages"));
   CHECK(shell.Json({"subscription", "get", "s"})["stats"]["paused"] == true);

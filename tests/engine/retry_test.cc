@@ -1,6 +1,7 @@
 #include "broker/engine/backoff.h"
 #include "broker/engine/retry_queue.h"
 #include "tests/engine/fixture.h"
+#include "tests/support/eventually.h"
 
 namespace estiba::testing {
 namespace {
@@ -194,7 +195,7 @@ TEST_CASE("Retry: a private subscription leaves what waits to the next") {
 
 TEST_CASE("Retry: a hundred thousand messages wait at once, and come in the order of their times") {
   RetryFixture f({}, 600'000);
-  const uint64_t count = 100'000;
+  const uint64_t count = 100'000 / kSlowdown;
   f.Publish(f.topic, Strings(count, "x"));
   f.Take(f.s, f.c);
   for (uint64_t from = 1; from <= count; from += 10'000) {

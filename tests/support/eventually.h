@@ -22,10 +22,8 @@ namespace estiba::testing {
 #define ESTIBA_ASAN 1
 #endif
 #endif
-#if defined(ESTIBA_TSAN)
+#if defined(ESTIBA_TSAN) || defined(ESTIBA_ASAN)
 inline constexpr int kSlowdown = 10;
-#elif defined(ESTIBA_ASAN)
-inline constexpr int kSlowdown = 4;
 #else
 inline constexpr int kSlowdown = 1;
 #endif

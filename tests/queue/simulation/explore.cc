@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tests/queue/simulation/world.h"
+#include "tests/support/eventually.h"
 
 namespace estiba::simulation {
 namespace {
@@ -109,6 +110,7 @@ Outcome ExploreAll(const Bounds& bounds, const SetUp& set_up) {
 Outcome ExploreRandomly(uint64_t seed, uint64_t executions, const SetUp& set_up) {
   Outcome outcome;
   std::mt19937_64 seeds(seed);
+  executions /= testing::kSlowdown;
   while (outcome.executions < executions && outcome.failure.empty()) {
     RandomChooser chooser(seeds());
     const std::string failure = RunOnce(chooser, set_up);
