@@ -194,13 +194,21 @@ void Daemon::Drain(const std::function<bool()>& hurry) {
 
 void Daemon::LogHeld() const {
   uint64_t held = 0;
+  uint64_t scheduled = 0;
   for (const TopicPtr& topic : broker_.ListTopics("", std::numeric_limits<size_t>::max())) {
-    const uint64_t messages = topic->Stats().held_messages;
-    if (messages == 0) continue;
-    held += messages;
-    log::Warn("Messages not consumed", {{"topic", topic->name()}, {"messages", messages}});
+    const TopicStats stats = topic->Stats();
+    scheduled += stats.scheduled_messages;
+    held += stats.held_messages;
+    if (stats.held_messages > 0) {
+      log::Warn("Messages not consumed",
+                {{"topic", topic->name()}, {"messages", stats.held_messages}});
+    }
+    if (stats.scheduled_messages > 0) {
+      log::Warn("Messages scheduled for later",
+                {{"topic", topic->name()}, {"messages", stats.scheduled_messages}});
+    }
   }
-  log::Info("Drained", {{"messages_not_consumed", held}});
+  log::Info("Drained", {{"messages_not_consumed", held}, {"messages_scheduled", scheduled}});
 }
 
 }  // namespace estiba

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/base/wire_reader.h"
 #include "broker/base/wire_writer.h"
+#include "broker/engine/message_times.h"
 #include "broker/queue/record.h"
 
 namespace estiba {
@@ -38,7 +39,8 @@ bool IsOurs(std::string_view entry) {
          key == kAttempts || key == kReason;
 }
 
-// The fields of a message without those attributes. What is malformed is kept as it is.
+// The fields of a message without those attributes and its times, which have had their effect. What
+// is malformed is kept as it is.
 std::string WithoutOurs(std::string_view message) {
   std::string kept;
   WireReader reader(message);
@@ -50,7 +52,7 @@ std::string WithoutOurs(std::string_view message) {
     if (!reader.ReadTag(&field, &type)) return std::string(message);
     const bool attribute = field == kAttributesField && type == WireReader::kLength;
     if (!(attribute ? reader.ReadBytes(&entry) : reader.Skip(type))) return std::string(message);
-    if (attribute && IsOurs(entry)) continue;
+    if (attribute ? IsOurs(entry) : MessageTimes().Field(field) != nullptr) continue;
     kept.append(begin, reader.position());
   }
   return kept;

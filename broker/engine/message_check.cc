@@ -51,6 +51,24 @@ absl::Status CheckAttribute(uint32_t index, std::string_view entry) {
   return absl::OkStatus();
 }
 
+// Reads the value of a time field.
+absl::Status CheckTime(uint32_t index, uint32_t field, WireReader& reader, MessageTimes* times) {
+  uint64_t value = 0;
+  if (!reader.ReadVarint(&value)) return Invalid(index, ": not a well-formed message");
+  int64_t* const time = times->Field(field);
+  *time = static_cast<int64_t>(value);
+  const bool time_of_day = field == MessageTimes::kDeliverAt;
+  if (*time >= 0 && *time <= (time_of_day ? kMaxUnixMs : kMaxMessageTimeMs)) {
+    return absl::OkStatus();
+  }
+  const absl::string_view name = time_of_day                          ? "deliver_at_ms"
+                                 : field == MessageTimes::kTimeToLive ? "time_to_live_ms"
+                                                                      : "deliver_after_ms";
+  const absl::string_view rule =
+      time_of_day ? "0 (1970) - 253402300799999 (the end of 9999)" : "0 - 31622400000 (366 days)";
+  return Invalid(index, absl::StrCat(".", name, ": ", *time, ": ", rule));
+}
+
 }  // namespace
 
 bool IsUtf8(std::string_view text) {
@@ -68,7 +86,8 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
-absl::Status CheckMessage(uint32_t index, std::string_view encoded) {
+absl::Status CheckMessage(uint32_t index, std::string_view encoded, MessageTimes* times) {
+  *times = {};
   if (encoded.size() > kMaxMessageBytes) {
     return Invalid(index, absl::StrCat(": ", encoded.size(), " bytes: at most ", kMaxMessageBytes));
   }
@@ -81,6 +100,11 @@ absl::Status CheckMessage(uint32_t index, std::string_view encoded) {
     if (!reader.ReadTag(&field, &type)) return Invalid(index, ": not a well-formed message");
     if (field == kMessageId || field == kPublishTime || field == kReplyTo) {
       return Invalid(index, absl::StrCat(": field ", field, ": is set by the broker"));
+    }
+    if (times->Field(field) != nullptr) {
+      if (type != WireReader::kVarint) return Invalid(index, ": not a well-formed message");
+      if (absl::Status status = CheckTime(index, field, reader, times); !status.ok()) return status;
+      continue;
     }
     if (field > kOrderingKey) {
       return Invalid(index, absl::StrCat(": field ", field, ": is not known to this broker"));
@@ -100,6 +124,9 @@ absl::Status CheckMessage(uint32_t index, std::string_view encoded) {
       }
       if (!IsUtf8(bytes)) return Invalid(index, ".ordering_key: is UTF-8");
     }
+  }
+  if (times->deliver_after_ms != 0 && times->deliver_at_ms != 0) {
+    return Invalid(index, ".deliver_at_ms: not together with deliver_after_ms");
   }
   return absl::OkStatus();
 }

@@ -14,15 +14,14 @@ ProducerTable::Answer ProducerTable::Look(absl::string_view producer, uint64_t b
   if (found == by_id_.end()) return {};
   const Producer& p = *found->second;
   if (batch == p.last_batch + 1) return {};
-  if (batch > p.last_batch) return {.verdict = Verdict::kSkipped, .expected = p.last_batch + 1};
+  if (batch > p.last_batch)
+    return {.verdict = Verdict::kSkipped, .taken = {}, .expected = p.last_batch + 1};
   const uint64_t back = p.last_batch - batch;
-  if (back >= p.taken.size()) return {.verdict = Verdict::kForgotten};
-  const Taken& taken = p.Back(back);
-  return {Verdict::kDuplicate, taken.first_sequence, taken.count, 0};
+  if (back >= p.taken.size()) return {.verdict = Verdict::kForgotten, .taken = {}};
+  return {.verdict = Verdict::kDuplicate, .taken = p.Back(back)};
 }
 
-void ProducerTable::Record(absl::string_view producer, uint64_t batch, uint64_t first_sequence,
-                           uint32_t count) {
+void ProducerTable::Record(absl::string_view producer, uint64_t batch, const Taken& taken) {
   auto found = by_id_.find(producer);
   if (found == by_id_.end()) {
     if (by_activity_.size() >= kProducers) ForgetLeastActive();
@@ -35,7 +34,7 @@ void ProducerTable::Record(absl::string_view producer, uint64_t batch, uint64_t 
   Producer& p = *found->second;
   p.last_batch = batch;
   const size_t before = p.taken.capacity();
-  p.Remember({first_sequence, count});
+  p.Remember(taken);
   bytes_ += (p.taken.capacity() - before) * sizeof(Taken);
   while (bytes_ > max_bytes_ && by_activity_.size() > 1) ForgetLeastActive();
 }

@@ -23,16 +23,22 @@ class ProducerTable {
   static constexpr uint32_t kBatches = 256;
   static constexpr uint32_t kProducers = 4096;
 
+  // What a batch got; see PublishResult.
+  struct Taken {
+    uint64_t first_sequence = 0;
+    uint32_t count = 0;
+    uint32_t scheduled = 0;
+  };
+
   enum class Verdict {
     kNew,        // take it, then Record it
-    kDuplicate,  // `first_sequence` and `count` say what it got
+    kDuplicate,  // `taken` says what it got
     kForgotten,  // taken before, but too long ago to say what it got
     kSkipped,    // `expected` is the number that must come first
   };
   struct Answer {
     Verdict verdict = Verdict::kNew;
-    uint64_t first_sequence = 0;
-    uint32_t count = 0;
+    Taken taken;
     uint64_t expected = 0;
   };
 
@@ -41,16 +47,12 @@ class ProducerTable {
 
   // `batch` at least 1.
   Answer Look(absl::string_view producer, uint64_t batch);
-  void Record(absl::string_view producer, uint64_t batch, uint64_t first_sequence, uint32_t count);
+  void Record(absl::string_view producer, uint64_t batch, const Taken& taken);
 
   // Memory held, approximately.
   uint64_t bytes() const { return bytes_; }
 
  private:
-  struct Taken {
-    uint64_t first_sequence;
-    uint32_t count;
-  };
   struct Producer {
     std::string id;
     uint64_t last_batch = 0;

@@ -14,8 +14,10 @@ class Topic;
 // What became of a batch.
 struct PublishResult {
   absl::Status status;
+  // Of the messages that have got sequences; the others are scheduled.
   uint64_t first_sequence = 0;
   uint32_t count = 0;
+  uint32_t scheduled = 0;
   bool duplicate = false;
   // With RESOURCE_EXHAUSTED: when to try again.
   int64_t retry_after_ms = 0;
@@ -28,10 +30,13 @@ struct PublishResult {
 // command.
 class PublishCommand : public Command {
  public:
-  // Records as in queue/record.h: complete, checked (CheckRecords), at least one.
+  // Records as in queue/record.h: complete, checked (CheckMessage), at least one.
   const char* records = nullptr;
   uint32_t bytes = 0;
   uint32_t count = 0;
+  // Whether there are records to be published later, and such with a time to live (MessageTimes).
+  bool scheduled = false;
+  bool expires = false;
   // Who publishes, for recognising batches sent twice; empty: not asked for. Must outlive the
   // command.
   const std::string* producer = nullptr;

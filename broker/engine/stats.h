@@ -43,6 +43,7 @@ class Counter {
   X(expired_leases)                     \
   X(gap_messages)                       \
   X(filtered_messages)                  \
+  X(expired_messages)                   \
   X(delayed_messages)                   \
   X(dead_lettered_messages)             \
   X(dead_letter_waiting)                \
@@ -72,6 +73,7 @@ struct TopicCounters {
   Counter held_bytes;
   Counter kept_messages;  // for the first subscription that comes
   Counter snapshots;
+  Counter scheduled_messages;
 
   TopicFigures Read() const {
     TopicFigures figures;
@@ -104,6 +106,7 @@ struct TopicStats {
   uint64_t held_bytes = 0;
   // Not consumed by the subscription that has most to consume; without one: kept for the first.
   uint64_t held_messages = 0;
+  uint64_t scheduled_messages = 0;  // wait for their time, and not held yet
   uint32_t subscriptions = 0;
 };
 

@@ -149,6 +149,7 @@ void Subscription::HandleTimer() {
     Failed(std::move(lease), delay_ms);
   });
   SettleFailures();
+  DropExpired();
   MoveIdleKeys();
   Stragglers stragglers(topic_->storage(), cursor_.sequence());
   leases_.CountIn(stragglers);
@@ -349,13 +350,12 @@ void Subscription::EndTurn() {
   if (look_ != nullptr) LookOn();
   if (ended_) return;
   if (look_ == nullptr) {
-    const bool scans = config_.filter != nullptr || ordering_ != nullptr;
-    if (scans) BeginScan();
+    BeginScan();
     SendDeadLetters();
     Dispatch();
-    if (scans) EndScan();
   }
   StepOn();
+  if (look_ == nullptr) EndScan();
   if (cursor_.TakeLeft()) topic_->SubscriptionMoved();
   ArmTimer();
   ArmRetryTimer();

@@ -168,6 +168,7 @@ class Subscription final : public Actor {
     bool counts = true;                         // as a failed attempt
     std::shared_ptr<const std::string> reason;  // terminated
   };
+  Delivery TakeBlocked(const Consumer& consumer, uint32_t max_messages, uint64_t max_bytes);
   Delivery TakeOrdered(const Consumer& consumer, uint32_t max_messages, uint64_t max_bytes);
   void AckOrdered(const SequenceRange& range);
   // An automatic consumer's frame has been accepted by its stream, or never will be.
@@ -216,7 +217,8 @@ class Subscription final : public Actor {
   void ArmRetryTimer();
   uint64_t BookkeepingBytes() const;
 
-  // With a filter (subscription_filter.cc). A turn tests so many messages and no more.
+  // What is wanted: what the filter lets through, and has not outlived its time to live
+  // (subscription_filter.cc). A turn tests so many messages and no more.
   void BeginScan();
   void EndScan();
   Run Sift(const Run& run, uint32_t max_messages, uint64_t max_bytes, Delivery* delivery);
@@ -224,6 +226,11 @@ class Subscription final : public Actor {
   // Goes on to the next message that matches, for nobody in particular: nothing else is kept.
   void PassUnwanted();
   void DropUnwanted(IntervalMap<Redelivery>* map);
+  bool MayHaveExpired(const Segment& segment) const;
+  // What has expired of messages that are taken for delivery is consumed by that.
+  Delivery WithoutExpired(Delivery delivery);
+  // The same for what waits to be delivered again.
+  void DropExpired();
   void HandleScan() {}  // the end of the turn goes on with it
 
   // At the beginning, for one that begins with the last messages (subscription_last.cc). Until

@@ -111,8 +111,9 @@ Delivery Subscription::NextDelivery(const Consumer& consumer, uint32_t ready) {
     max_bytes =
         std::min(max_bytes, consumer.options_.credit.max_bytes - consumer.outstanding_bytes_);
   }
-  if (!redeliveries_.empty()) {
-    return TakeRedeliveries(MostMessages(consumer, 1), ready, max_bytes);
+  while (!redeliveries_.empty()) {
+    Delivery again = WithoutExpired(TakeRedeliveries(MostMessages(consumer, 1), ready, max_bytes));
+    if (!again.empty()) return again;
   }
   StepOn();
   if (ordering_ != nullptr) {
@@ -121,6 +122,9 @@ Delivery Subscription::NextDelivery(const Consumer& consumer, uint32_t ready) {
   if (config_.filter != nullptr) return TakeMatching(MostMessages(consumer, ready), max_bytes);
   const Run run = cursor_.Peek(static_cast<uint32_t>(max_bytes), MostMessages(consumer, ready));
   if (run.empty() || run.first < pass_over_) return {};
+  if (MayHaveExpired(*run.segment)) {
+    return TakeMatching(MostMessages(consumer, ready), max_bytes);
+  }
   cursor_.Advance(run);
   return Delivery(run, 1);
 }

@@ -1,7 +1,11 @@
-// Subscription: what its filter lets through. What does not match is consumed as it is passed.
+// Subscription: what its filter lets through, and has not outlived its time to live. What does not
+// match, or has expired, is consumed as it is passed.
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <utility>
 
+#include "broker/engine/expiry.h"
 #include "broker/engine/filter.h"
 #include "broker/engine/subscription.h"
 #include "broker/queue/record.h"
@@ -14,6 +18,11 @@ constexpr uint32_t kScanMessages = 8'192;
 
 }  // namespace
 
+bool Subscription::MayHaveExpired(const Segment& segment) const {
+  return segment.first_expiry_ms() != Segment::kNeverExpires &&
+         ExpiryCheck::Needed(segment, around_.clock.WallMillis());
+}
+
 // Tests messages of `run` and adds those that match to the delivery; stops before what does not fit
 // in, and when it is full. Returns the part of the run that is dealt with.
 Run Subscription::Sift(const Run& run, uint32_t max_messages, uint64_t max_bytes,
@@ -25,15 +34,21 @@ Run Subscription::Sift(const Run& run, uint32_t max_messages, uint64_t max_bytes
     if (match.count > 0) delivery->Add(match);
     match.count = match.bytes = 0;
   };
+  std::optional<ExpiryCheck> expiry;
+  if (MayHaveExpired(*run.segment)) expiry.emplace(*run.segment, around_.clock.WallMillis());
   const char* p = run.data();
   uint64_t filtered = 0;
+  uint64_t expired = 0;
   bool full = false;
   while (done.count < run.count && scan_left_ > 0 && !full) {
     const std::string_view message = RecordBody(p);
     const char* const next = message.data() + message.size();
     const uint32_t bytes = static_cast<uint32_t>(next - p);
     --scan_left_;
-    if (config_.filter->Matches(message)) {
+    if (expiry && expiry->Expired(run.first + done.count, message)) {
+      ++expired;
+      keep();
+    } else if (config_.filter == nullptr || config_.filter->Matches(message)) {
       if (match.count == 0) {
         if (delivery->full()) break;
         match.offset = run.offset + done.bytes;
@@ -54,6 +69,7 @@ Run Subscription::Sift(const Run& run, uint32_t max_messages, uint64_t max_bytes
   }
   keep();
   counters_.filtered_messages.Add(filtered);
+  counters_.expired_messages.Add(expired);
   return done;
 }
 
@@ -70,38 +86,36 @@ Delivery Subscription::TakeMatching(uint32_t max_messages, uint64_t max_bytes) {
 }
 
 void Subscription::PassUnwanted() {
-  while (cursor_.sequence() != wanted_at_) {
-    StepOn();
+  const auto is_wanted = [&] {
+    return !MayHaveExpired(cursor_.segment()) &&
+           (config_.filter == nullptr || cursor_.sequence() == wanted_at_);
+  };
+  for (; !is_wanted(); StepOn()) {
     const Run run = cursor_.Peek(std::numeric_limits<uint32_t>::max(), kScanMessages);
     if (run.empty() || run.first < pass_over_) {
-      if (awaiting_) return;
+      if (config_.filter == nullptr || awaiting_) return;
       AwaitMessages();
       if (cursor_.Peek(1, 1).empty()) return;
       continue;
     }
     if (scan_left_ == 0) return;
-    Run passed = run;
-    passed.bytes = passed.count = 0;
-    const char* p = run.data();
-    for (; passed.count < run.count && scan_left_ > 0; ++passed.count) {
-      const std::string_view message = RecordBody(p);
-      --scan_left_;
-      if (config_.filter->Matches(message)) {
-        wanted_at_ = run.first + passed.count;
-        break;
-      }
-      p = message.data() + message.size();
+    Delivery wanted;
+    Run passed = Sift(run, 1, 1, &wanted);
+    if (!wanted.empty()) {
+      // It stays where it is.
+      wanted_at_ = wanted.first();
+      --passed.count;
+      passed.bytes -= wanted.runs().front().bytes;
     }
-    passed.bytes = static_cast<uint32_t>(p - run.data());
-    counters_.filtered_messages.Add(passed.count);
     cursor_.Advance(passed);
+    if (!wanted.empty()) return;
   }
 }
 
 void Subscription::BeginScan() { scan_left_ = kScanMessages; }
 
 void Subscription::EndScan() {
-  if (config_.filter != nullptr) PassUnwanted();
+  PassUnwanted();
   if (scan_left_ > 0) return;
   scan_on_.SendOnce();
   YieldTurn();
@@ -124,6 +138,49 @@ void Subscription::DropUnwanted(IntervalMap<Redelivery>* map) {
     }
   });
   *map = std::move(wanted);
+}
+
+Delivery Subscription::WithoutExpired(Delivery delivery) {
+  const auto fresh = [&](const Run& run) { return !MayHaveExpired(*run.segment); };
+  if (std::all_of(delivery.runs().begin(), delivery.runs().end(), fresh)) return delivery;
+  Delivery left;
+  left.attempt = delivery.attempt;
+  const int64_t now = around_.clock.WallMillis();
+  for (const Run& run : delivery.runs()) {
+    SplitExpired(run, now, [&](Run part, bool expired) {
+      if (!expired && !left.full()) return left.Add(std::move(part));
+      if (!expired) return redeliveries_.Insert({std::move(part), delivery.attempt});
+      counters_.expired_messages.Add(part.count);
+    });
+  }
+  return left;
+}
+
+void Subscription::DropExpired() {
+  const int64_t now = around_.clock.WallMillis();
+  std::vector<std::pair<uint64_t, uint64_t>> expired;
+  const auto look = [&](const Run& run) {
+    if (run.segment == nullptr || !ExpiryCheck::Needed(*run.segment, now)) return;
+    SplitExpired(run, now, [&](const Run& part, bool too_old) {
+      if (too_old) expired.emplace_back(part.first, part.end() - 1);
+    });
+  };
+  for (const auto& [first, entry] : redeliveries_.entries()) look(entry.run);
+  if (retries_ != nullptr) retries_->ForEach([&](const Redelivery& r) { look(r.run); });
+  if (ordering_ != nullptr) {
+    for (const auto& [first, entry] : ordering_->blocked().entries()) look(entry.run);
+  }
+  const auto drop = [&](uint64_t count) { counters_.expired_messages.Add(count); };
+  for (const auto& [first, last] : expired) {
+    redeliveries_.Carve(first, last, [&](Redelivery&& r) { drop(r.run.count); });
+    if (retries_ != nullptr) {
+      retries_->Carve(first, last, [&](Redelivery&& r) { drop(r.run.count); });
+    }
+    if (ordering_ != nullptr) {
+      ordering_->Carve(first, last, /*only_delivered=*/false,
+                       [&](Blocked&& b) { drop(b.run.count); });
+    }
+  }
 }
 
 }  // namespace estiba

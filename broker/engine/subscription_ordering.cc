@@ -1,9 +1,11 @@
 // Subscription: messages with an ordering key, one after the other.
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/container/btree_map.h"
+#include "broker/engine/expiry.h"
 #include "broker/engine/filter.h"
 #include "broker/engine/subscription.h"
 #include "broker/queue/record.h"
@@ -24,15 +26,39 @@ uint64_t KeyOf(const Run& message) { return Ordering::KeyOf(RecordBody(message.d
 
 }  // namespace
 
+Delivery Subscription::TakeBlocked(const Consumer& consumer, uint32_t max_messages,
+                                   uint64_t max_bytes) {
+  const int64_t now = around_.clock.WallMillis();
+  for (;;) {
+    Delivery taken = ordering_->Take(&consumer, max_messages, max_bytes);
+    Delivery left;
+    left.attempt = taken.attempt;
+    for (const Run& run : taken.runs()) {
+      SplitExpired(run, now, [&](Run part, bool expired) {
+        // They are not more than kMaxRuns, however they are parted.
+        if (!expired) return left.Add(std::move(part));
+        counters_.expired_messages.Add(part.count);
+        ForEachMessage(
+            part, [&](const Run& message) { ordering_->Gone(message.first, [](uint64_t) {}); });
+      });
+    }
+    if (taken.empty() || !left.empty()) return left;
+  }
+}
+
 Delivery Subscription::TakeOrdered(const Consumer& consumer, uint32_t max_messages,
                                    uint64_t max_bytes) {
-  Delivery delivery = ordering_->Take(&consumer, max_messages, max_bytes);
+  Delivery delivery = TakeBlocked(consumer, max_messages, max_bytes);
   if (!delivery.empty()) return delivery;
   bool full = false;
   while (!full && scan_left_ > 0 && ordering_->HasRoom()) {
     Run rest = cursor_.Peek(std::numeric_limits<uint32_t>::max(), kPeekMessages);
     if (rest.empty() || rest.first < pass_over_) break;
     Run done = rest;
+    std::optional<ExpiryCheck> expiry;
+    if (MayHaveExpired(*rest.segment)) {
+      expiry.emplace(*rest.segment, around_.clock.WallMillis());
+    }
     while (!full && !rest.empty() && scan_left_ > 0 && ordering_->HasRoom()) {
       const std::string_view body = RecordBody(rest.data());
       const uint64_t bytes = static_cast<uint64_t>(body.data() + body.size() - rest.data());
@@ -40,6 +66,10 @@ Delivery Subscription::TakeOrdered(const Consumer& consumer, uint32_t max_messag
       if (full) break;
       --scan_left_;
       Run message = rest.TakeFront(1);
+      if (expiry && expiry->Expired(message.first, body)) {
+        counters_.expired_messages.Add(1);
+        continue;
+      }
       if (config_.filter != nullptr && !config_.filter->Matches(body)) {
         counters_.filtered_messages.Add(1);
         continue;

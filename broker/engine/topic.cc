@@ -71,53 +71,84 @@ bool Topic::TryTake(PublishCommand* command) {
   }
   if (RecogniseDuplicate(command) || TryAppend(command)) return true;
 
-  // Full. The open segment may be consumed already; ended, it can be freed.
-  if (log_.HasOpenBlock()) {
-    log_.Seal();
-    StepOn();
-    PokeSubscriptions();
-  }
-  if (log_.Reclaim() && TryAppend(command)) return true;
-  while (TryYieldHistory()) {
-    if (log_.Reclaim() && TryAppend(command)) return true;
-  }
+  const auto append = [&] { return TryAppend(command); };
+  if (TryReclaimFor(append)) return true;
   // What waits has to fit one day, beside all the bookkeeping there may be.
   const bool block = config_.full_policy == FullPolicy::kBlock;
   const uint64_t most = block ? Limit() - Limit() / kBlockReserve : Limit();
-  const bool never_fits = Limit() != 0 && Segment::CapacityFor(command->bytes) > most;
+  const bool never_fits = Limit() != 0 && SpaceFor(*command) > most;
   if (config_.full_policy == FullPolicy::kReject || never_fits) {
     AnswerFull(command);
     return true;
   }
   if (block) return false;
-  while (AllFollowed()) {
-    if (log_.Reclaim() && TryAppend(command)) return true;
-    if (!TryDropOldest()) {
-      AnswerFull(command);
-      return true;
-    }
-    if (TryAppend(command)) return true;
+  const Dropped dropped = TryDropFor(append);
+  if (dropped == Dropped::kNothingLeft) AnswerFull(command);
+  return dropped != Dropped::kNotFollowed;
+}
+
+bool Topic::TryReclaimFor(absl::FunctionRef<bool()> append) {
+  // The open segment may be consumed already; ended, it can be freed.
+  if (log_.HasOpenBlock()) {
+    log_.Seal();
+    StepOn();
+    PokeSubscriptions();
   }
-  return false;  // until the subscriptions have let go of what was just given up
+  if (log_.Reclaim() && append()) return true;
+  while (TryYieldHistory()) {
+    if (log_.Reclaim() && append()) return true;
+  }
+  return false;
+}
+
+Topic::Dropped Topic::TryDropFor(absl::FunctionRef<bool()> append) {
+  while (AllFollowed()) {
+    if (log_.Reclaim() && append()) return Dropped::kDone;
+    if (!TryDropOldest()) return Dropped::kNothingLeft;
+    if (append()) return Dropped::kDone;
+  }
+  return Dropped::kNotFollowed;  // until the subscriptions have let go of what was just given up
 }
 
 bool Topic::TryAppend(PublishCommand* command) {
+  if (command->scheduled) return TrySchedule(command);
+  TimesToLive ttl;
+  if (command->expires) ttl = TimesToLive::Of(command->records, command->count);
   const uint64_t first = log_.end_sequence();
-  if (!log_.Append(command->records, command->bytes, command->count, around_.clock.SteadyMillis(),
-                   around_.clock.WallMillis())) {
+  if (!TryStore(command->records, command->bytes, command->count, ttl, nullptr)) return false;
+  Taken(command, first, command->count);
+  return true;
+}
+
+bool Topic::TryStore(const char* records, uint32_t bytes, uint32_t count, const TimesToLive& ttl,
+                     uint64_t* prepaid) {
+  if (!log_.Append(records, bytes, count, around_.clock.SteadyMillis(), around_.clock.WallMillis(),
+                   {ttl.shortest_ms, prepaid})) {
     return false;
   }
   appended_ = true;
-  counters_.published_messages.Add(command->count);
-  counters_.published_bytes.Add(command->bytes);
+  counters_.published_messages.Add(count);
+  counters_.published_bytes.Add(bytes);
+  if (ttl.longest_ms != 0) NoteTimesToLive(ttl);
+  return true;
+}
+
+void Topic::Taken(PublishCommand* command, uint64_t first, uint32_t count) {
   command->result.first_sequence = first;
-  command->result.count = command->count;
+  command->result.count = count;
+  command->result.scheduled = command->count - count;
   if (command->producer != nullptr) {
-    producers_.Record(*command->producer, command->batch, first, command->count);
+    producers_.Record(*command->producer, command->batch,
+                      {first, count, command->result.scheduled});
     producers_charge_.Set(producers_.bytes());
   }
   answered_.push_back(command);
-  return true;
+}
+
+uint64_t Topic::SpaceFor(const PublishCommand& command) {
+  const uint64_t space = Segment::CapacityFor(command.bytes);
+  if (!command.scheduled) return space;
+  return space + command.count * Schedule::kMostBeside + Schedule::kReserve;
 }
 
 bool Topic::RecogniseDuplicate(PublishCommand* command) {
@@ -128,8 +159,9 @@ bool Topic::RecogniseDuplicate(PublishCommand* command) {
       return false;
     case ProducerTable::Verdict::kDuplicate:
       counters_.duplicate_batches.Add(1);
-      command->result.first_sequence = answer.first_sequence;
-      command->result.count = answer.count;
+      command->result.first_sequence = answer.taken.first_sequence;
+      command->result.count = answer.taken.count;
+      command->result.scheduled = answer.taken.scheduled;
       command->result.duplicate = true;
       answered_.push_back(command);
       return true;
@@ -155,7 +187,7 @@ void Topic::AnswerFull(PublishCommand* command) {
   counters_.rejected_batches.Add(1);
   counters_.rejected_messages.Add(command->count);
   const Budget& own = storage_->budget;
-  const bool own_full = OwnFull(command->bytes);
+  const bool own_full = OwnFull(command->scheduled ? SpaceFor(*command) : command->bytes);
   if (!own_full) around_.memory->wanted.store(true, std::memory_order_relaxed);
   const Budget& full = own_full ? own : around_.memory->budget;
   command->result.retry_after_ms = kRetryAfterMs;
@@ -166,25 +198,25 @@ void Topic::AnswerFull(PublishCommand* command) {
              full.limit(), " are held; consume messages, or try again later")));
 }
 
-bool Topic::OwnFull(uint32_t bytes) const {
+bool Topic::OwnFull(uint64_t bytes) const {
   const Budget& own = storage_->budget;
   return own.limit() != 0 && own.UsedApprox() + bytes > own.limit();
 }
 
 void Topic::RetryWaiting() {
+  if (due_waits_) PublishDue();
   for (;;) {
     while (!waiting_publishes_.empty() && TryTake(waiting_publishes_.front())) {
       waiting_publishes_.pop_front();
     }
     if (waiting_publishes_.empty() || waiting_for_budget_) return;
-    WaitForBudget();  // and look again: memory may have come free just before
+    // And look again: memory may have come free just before.
+    WaitForBudget(waiting_publishes_.front()->bytes);
   }
 }
 
-void Topic::WaitForBudget() {
-  if (!OwnFull(waiting_publishes_.front()->bytes)) {
-    around_.memory->wanted.store(true, std::memory_order_relaxed);
-  }
+void Topic::WaitForBudget(uint64_t bytes) {
+  if (!OwnFull(bytes)) around_.memory->wanted.store(true, std::memory_order_relaxed);
   waiting_for_budget_ = true;
   intrusive_ptr_add_ref(this);  // until HandleBudgetFreed
   storage_->budget.Wait(this);
@@ -210,6 +242,7 @@ void Topic::DropAbandoned() {
 }
 
 void Topic::EndTurn() {
+  if (std::exchange(scheduled_, false)) PublishDue();
   if (appended_) {
     appended_ = false;
     if (config_.retention_bytes != 0) ExpireBySize();
@@ -326,6 +359,7 @@ void Topic::Delete() {
 }
 
 void Topic::HandleDelete() {
+  DropSchedule();
   RetryWaiting();  // answers them all
   for (const SubscriptionPtr& s : subscriptions_) {
     s->End(absl::AbortedError(absl::StrCat("topic \"", name_, "\" was deleted")));
@@ -349,6 +383,7 @@ TopicStats Topic::Stats() const {
   stats.next_sequence = log_.end_sequence();
   stats.held_bytes = storage_->budget.UsedApprox();  // also what only leases and frames hold
   stats.held_messages = counters_.kept_messages.Get();
+  stats.scheduled_messages = counters_.scheduled_messages.Get();
   absl::MutexLock lock(&subscriptions_mutex_);
   stats.subscriptions = static_cast<uint32_t>(subscriptions_.size());
   for (const SubscriptionPtr& s : subscriptions_) {

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "broker/base/clock.h"
@@ -15,10 +17,12 @@
 #include "broker/engine/bookkeeping.h"
 #include "broker/engine/config.h"
 #include "broker/engine/control.h"
+#include "broker/engine/expiry.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/notice.h"
 #include "broker/engine/producer_table.h"
 #include "broker/engine/publish.h"
+#include "broker/engine/schedule.h"
 #include "broker/engine/stats.h"
 #include "broker/engine/timers.h"
 #include "broker/queue/log.h"
@@ -132,18 +136,30 @@ class Topic final : public Actor, private BudgetWaiter {
   // False: it has to wait.
   bool TryTake(PublishCommand* command);
   bool TryAppend(PublishCommand* command);
+  // Appends to the log; see Log::Append.
+  bool TryStore(const char* records, uint32_t bytes, uint32_t count, const TimesToLive& ttl,
+                uint64_t* prepaid);
+  // It is stored, or scheduled: from `first` on so many, the rest to be published later.
+  void Taken(PublishCommand* command, uint64_t first, uint32_t count);
+  // What storing it takes, at most, from an empty log on.
+  static uint64_t SpaceFor(const PublishCommand& command);
+  // Tries again with the room that can be made without giving up anything; by giving up the oldest.
+  bool TryReclaimFor(absl::FunctionRef<bool()> append);
+  enum class Dropped { kDone, kNothingLeft, kNotFollowed };
+  Dropped TryDropFor(absl::FunctionRef<bool()> append);
   bool RecogniseDuplicate(PublishCommand* command);
   void AnswerFull(PublishCommand* command);
   void Answer(PublishCommand* command, absl::Status status);
   // Whether it is this topic's own budget that has no room.
-  bool OwnFull(uint32_t bytes) const;
+  bool OwnFull(uint64_t bytes) const;
   // The least of the limits that hold for this topic; 0: none.
   uint64_t Limit() const;
   // Whether every subscription has let go of what it could when it was poked last.
   bool AllFollowed() const;
   void PokeSubscriptions();
   void WakeSubscriptions();
-  void WaitForBudget();
+  // To be told when `bytes` may find room.
+  void WaitForBudget(uint64_t bytes);
   void RetryWaiting();
   void HandleMoved();
   void HandleRetention();
@@ -164,6 +180,29 @@ class Topic final : public Actor, private BudgetWaiter {
   bool TryYieldHistory();
   // Steps out of segments that have ended.
   void StepOn();
+
+  // Messages that are published later (topic_schedule.cc).
+  struct ScheduleTimer final : Command {
+    ScheduleTimer(Topic* t, int64_t at) : topic(t), at_ms(at) {}
+    void Run() override { topic->HandleScheduleTimer(at_ms); }  // deletes this
+
+    Topic* const topic;
+    const int64_t at_ms;
+  };
+  bool TrySchedule(PublishCommand* command);
+  // Publishes what has come due.
+  void PublishDue();
+  bool TryStoreDue();
+  void ArmSchedule();
+  void HandleScheduleTimer(int64_t at_ms);
+  void DropSchedule();
+
+  // Messages with a time to live (topic_expiry.cc).
+  void NoteTimesToLive(const TimesToLive& ttl);
+  void ScheduleExpiry();
+  void HandleExpiry();
+  // False: there is more to look at.
+  bool PassExpired();
 
   // Gives up one segment more. False: there is nothing left to give up.
   bool TryDropOldest();
@@ -204,6 +243,15 @@ class Topic final : public Actor, private BudgetWaiter {
   uint64_t size_checked_bytes_ = 0;  // published_bytes when retention by size was looked at last
   std::deque<AgeMark> age_marks_;    // with retention by age, oldest first
   bool retention_timer_ = false;
+  std::unique_ptr<Schedule> schedule_;  // null: nothing is scheduled
+  // By their times. One that comes earlier than all is set beside the others, as they cannot be
+  // taken back.
+  std::map<int64_t, std::unique_ptr<ScheduleTimer>> schedule_timers_;
+  bool scheduled_ = false;      // in this turn
+  bool due_waits_ = false;      // for room
+  TimesToLive ttl_;             // of the messages that came until last_expiry_ms_
+  int64_t last_expiry_ms_ = 0;  // wall clock, when they all will have expired
+  bool expiry_timer_ = false;
   std::atomic<uint64_t> rest_end_{0};  // the housekeeper's
   std::atomic<uint64_t> used_end_{0};  // the housekeeper's: end_sequence() when in use last,
   std::atomic<int64_t> used_ms_{0};    // and when that was
@@ -212,6 +260,8 @@ class Topic final : public Actor, private BudgetWaiter {
   Notice<Topic> budget_freed_{this, &Topic::HandleBudgetFreed};
   Notice<Topic> moved_{this, &Topic::HandleMoved};
   Notice<Topic> retention_due_{this, &Topic::HandleRetention};
+  Notice<Topic> expiry_due_{this, &Topic::HandleExpiry};
+  Notice<Topic> publish_due_{this, &Topic::PublishDue};
 
   std::atomic<bool> deleted_{false};
   // Cursors on their way to subscriptions that are sought, or to snapshots: they hold memory that

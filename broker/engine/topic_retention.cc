@@ -101,8 +101,8 @@ void Topic::Rest() {
 bool Topic::IdleExpired(int64_t steady_ms) {
   if (config_.idle_expiry_ms == 0) return false;
   const uint64_t end = log_.end_sequence();
-  bool used =
-      used_end_.exchange(end, std::memory_order_relaxed) != end || counters_.snapshots.Get() != 0;
+  bool used = used_end_.exchange(end, std::memory_order_relaxed) != end ||
+              counters_.snapshots.Get() != 0 || counters_.scheduled_messages.Get() != 0;
   {
     absl::MutexLock lock(&subscriptions_mutex_);
     used |= !subscriptions_.empty();

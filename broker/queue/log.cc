@@ -94,14 +94,16 @@ Log::~Log() {
 }
 
 bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
-                 int64_t wall_ms) {
+                 int64_t wall_ms, const AppendExtra& extra) {
   // Publish times never go back within a topic, whatever the machine's clock does.
   wall_ms = last_wall_ms_ = std::max(wall_ms, last_wall_ms_);
   const uint64_t first = end_sequence();
   Segment* tail = segments_.back().get();
   const uint32_t room = tail->TakesTime(wall_ms) ? tail->Room() : 0;
+  const int64_t expiry_ms =
+      extra.shortest_ttl_ms == 0 ? Segment::kNeverExpires : wall_ms + extra.shortest_ttl_ms;
   if (bytes <= room) {
-    tail->Append(records, bytes, count, wall_ms);
+    tail->Append(records, bytes, count, wall_ms, expiry_ms);
   } else {
     // The open segment takes the messages that still fit, a new one the rest; made before anything
     // is copied, so that a batch is taken whole or not at all.
@@ -113,17 +115,18 @@ bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t no
       ++head_count;
     }
     const uint32_t head_bytes = static_cast<uint32_t>(split - records);
-    SegmentPtr segment = MakeSegment(bytes - head_bytes, first + head_count, now_ms);
+    SegmentPtr segment = MakeSegment(bytes - head_bytes, first + head_count, now_ms, extra.prepaid);
     if (segment == nullptr) return false;
-    if (head_count > 0) tail->Append(records, head_bytes, head_count, wall_ms);
-    segment->Append(split, bytes - head_bytes, count - head_count, wall_ms);
+    if (head_count > 0) tail->Append(records, head_bytes, head_count, wall_ms, expiry_ms);
+    segment->Append(split, bytes - head_bytes, count - head_count, wall_ms, expiry_ms);
     PushSegment(std::move(segment));
   }
   end_sequence_.store(first + count, std::memory_order_relaxed);
   return true;
 }
 
-SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms) {
+SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms,
+                            uint64_t* prepaid) {
   // Twice the size where the last segment filled up fast, half where it took long.
   const int64_t age_ms = now_ms - last_segment_ms_;
   uint32_t usual = next_capacity_;
@@ -133,9 +136,9 @@ SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_
     usual = std::max(usual / 2, Segment::kPage);
   }
   const uint32_t needed = Segment::CapacityFor(bytes);
-  SegmentPtr segment = Segment::TryMake(storage_, base_sequence, std::max(needed, usual));
+  SegmentPtr segment = Segment::TryMake(storage_, base_sequence, std::max(needed, usual), prepaid);
   if (segment == nullptr && needed < usual) {
-    segment = Segment::TryMake(storage_, base_sequence, needed);
+    segment = Segment::TryMake(storage_, base_sequence, needed, prepaid);
   }
   if (segment == nullptr) return nullptr;
   next_capacity_ = usual;

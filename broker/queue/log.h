@@ -23,6 +23,7 @@ class Cursor {
 
   explicit operator bool() const { return segment_ != nullptr; }
   uint64_t sequence() const { return segment_->base_sequence() + index_; }
+  const Segment& segment() const { return *segment_; }
 
   // The messages here, as Segment::RunAt limits them; empty if there are none yet. Steps over to
   // the next segment where this one has ended.
@@ -50,6 +51,15 @@ class Cursor {
   bool left_ = false;
 };
 
+// What few appends have.
+struct AppendExtra {
+  // The shortest time to live among the records; 0: they live as long as they are kept.
+  int64_t shortest_ttl_ms = 0;
+  // So much has been charged to the budget for a segment that may be needed; what is used of it is
+  // subtracted. Null: nothing.
+  uint64_t* prepaid = nullptr;
+};
+
 // The messages of one topic, in memory: a chain of segments. One writer appends, cursors follow
 // without locks.
 //
@@ -66,7 +76,7 @@ class Log {
   // the budget, nothing was taken. `now_ms` is the steady-clock time that steers segment sizes,
   // `wall_ms` the publish time, which never goes back: an earlier one counts as the last one.
   [[nodiscard]] bool Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
-                            int64_t wall_ms);
+                            int64_t wall_ms, const AppendExtra& extra = {});
 
   // The sequence that the next message gets. Any thread; only advisory for other threads than the
   // writer's, which learn of messages through their cursor.
@@ -113,7 +123,7 @@ class Log {
   void PushSegment(SegmentPtr segment);
   void Remember(const Segment& freed);
   // A segment for `bytes` more, of the size the topic's traffic asks for if the budget allows.
-  SegmentPtr MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms);
+  SegmentPtr MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms, uint64_t* prepaid);
 
   const std::shared_ptr<Storage> storage_;
   std::deque<SegmentPtr> segments_;  // never empty

@@ -27,18 +27,21 @@ Run Run::TakeFront(uint32_t n) {
 }
 
 SegmentPtr Segment::TryMake(std::shared_ptr<Storage> storage, uint64_t base_sequence,
-                            uint32_t capacity) {
+                            uint32_t capacity, uint64_t* prepaid) {
   const uint64_t charge = uint64_t{capacity} + sizeof(Segment);
   if (capacity == 0) {
     storage->budget.ForceCharge(charge);
     return SegmentPtr(new Segment(std::move(storage), base_sequence, nullptr, 0));
   }
-  if (!storage->budget.TryCharge(charge)) return nullptr;
+  const uint64_t paid = prepaid == nullptr ? 0 : std::min(charge, *prepaid);
+  const uint64_t unpaid = charge - paid;
+  if (unpaid > 0 && !storage->budget.TryCharge(unpaid)) return nullptr;
   char* block = storage->memory->pool.Allocate(capacity);
   if (block == nullptr) {
-    storage->budget.Release(charge);
+    if (unpaid > 0) storage->budget.Release(unpaid);
     return nullptr;
   }
+  if (prepaid != nullptr) *prepaid -= paid;
   return SegmentPtr(new Segment(std::move(storage), base_sequence, block, capacity));
 }
 
@@ -57,7 +60,8 @@ SegmentPtr Segment::TryCopy(std::shared_ptr<Storage> storage, const Run& run) {
   while (index < end) {
     const uint32_t stop = std::min(from.NextTimeChange(index), end);
     const char* next = SkipRecords(p, stop - index);
-    copy->Append(p, static_cast<uint32_t>(next - p), stop - index, from.TimeOf(index));
+    copy->Append(p, static_cast<uint32_t>(next - p), stop - index, from.TimeOf(index),
+                 from.first_expiry_ms());
     p = next;
     index = stop;
   }
@@ -100,7 +104,8 @@ bool Segment::TakesTime(int64_t now_ms) const {
          now_ms - base_time_ms_ <= std::numeric_limits<uint32_t>::max();
 }
 
-void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms) {
+void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
+                     int64_t expiry_ms) {
   const uint64_t end = end_.load(std::memory_order_relaxed);  // the writer's own stores
   const uint32_t entries = entries_.load(std::memory_order_relaxed);
   const uint32_t used = static_cast<uint32_t>(end >> 32);
@@ -116,7 +121,9 @@ void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_
     entries_.store(entries + 1, std::memory_order_release);  // S2: publishes the entry
   }
   std::memcpy(block_ + used, records, bytes);
-  // S1: publishes the messages and, for readers that come by the end, their index entries.
+  if (expiry_ms < first_expiry_ms()) first_expiry_ms_.store(expiry_ms, std::memory_order_relaxed);
+  // S1: publishes the messages and, for readers that come by the end, their index entries and
+  // times.
   end_.store((uint64_t{used} + bytes) << 32 | (index + count), std::memory_order_release);
 }
 

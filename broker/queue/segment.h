@@ -4,6 +4,7 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <cstdint>
+#include <limits>
 #include <memory>
 
 #include "broker/queue/atomic.h"
@@ -73,6 +74,7 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   static constexpr uint32_t kIndexStride = 64;
   // Smallest block; capacities are multiples of it.
   static constexpr uint32_t kPage = 4096;
+  static constexpr int64_t kNeverExpires = std::numeric_limits<int64_t>::max();
 
   struct End {
     uint32_t bytes;
@@ -81,8 +83,10 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
 
   // Null when the budget or the system has no room. `capacity` 0 makes a segment without a block,
   // which costs next to nothing.
+  // prepaid: so much has been charged to the budget for it already; what it takes of that is
+  // subtracted. Null: nothing.
   static SegmentPtr TryMake(std::shared_ptr<Storage> storage, uint64_t base_sequence,
-                            uint32_t capacity);
+                            uint32_t capacity, uint64_t* prepaid = nullptr);
   // A copy of a run, not empty, in a segment of its own, as small as it can be; null as above.
   static SegmentPtr TryCopy(std::shared_ptr<Storage> storage, const Run& run);
   // Capacity that holds so much in one append.
@@ -94,8 +98,10 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   // Writer: whether one more append may come so late. Entries count 49 days from the first append.
   bool TakesTime(int64_t now_ms) const;
   // Writer: appends `count` records, at least one, bytes <= Room(). now_ms: publish time, not
-  // before the last one's, and TakesTime.
-  void Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms);
+  // before the last one's, and TakesTime. expiry_ms: none of them has outlived its time to live
+  // before.
+  void Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
+              int64_t expiry_ms = kNeverExpires);
 
   // What has been published: a release/acquire pair with Append.
   End end() const;
@@ -117,6 +123,10 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   // First index after `index` with a later publish time; UINT32_MAX if there is none. The writer
   // may be about to publish it: then it is end().count. index < end().count.
   uint32_t NextTimeChange(uint32_t index) const;
+
+  // The earliest time at which a message has outlived its time to live, of those that an end()
+  // seen before covers; kNeverExpires if none ever does.
+  int64_t first_expiry_ms() const { return first_expiry_ms_.load(std::memory_order_relaxed); }
 
   // The next segment of the log: set once, by the writer, after its last Append here.
   Segment* next() const { return next_.load(std::memory_order_acquire); }         // S3
@@ -146,6 +156,7 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   int64_t base_time_ms_ = 0;  // written before the first end_ store, constant after
   Atomic<uint64_t> end_{0};   // bytes << 32 | count
   Atomic<uint32_t> entries_{0};
+  Atomic<int64_t> first_expiry_ms_{kNeverExpires};  // published with end_
   Atomic<Segment*> next_{nullptr};
   Atomic<uint32_t> anchors_{0};
 };

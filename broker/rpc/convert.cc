@@ -188,6 +188,7 @@ void WriteTopic(const Topic& topic, v1::Topic* out) {
   stats->set_next_sequence(from.next_sequence);
   stats->set_held_bytes(from.held_bytes);
   stats->set_held_messages(from.held_messages);
+  stats->set_scheduled_messages(from.scheduled_messages);
   stats->set_subscriptions(from.subscriptions);
   stats->set_published_messages(from.figures.published_messages);
   stats->set_published_bytes(from.figures.published_bytes);
@@ -240,6 +241,7 @@ void WriteFigures(const Source& subscription, absl::string_view topic, v1::Subsc
   stats->set_expired_leases(from.figures.expired_leases);
   stats->set_gap_messages(from.figures.gap_messages);
   stats->set_filtered_messages(from.figures.filtered_messages);
+  stats->set_expired_messages(from.figures.expired_messages);
   stats->set_delayed_messages(from.figures.delayed_messages);
   stats->set_dead_lettered_messages(from.figures.dead_lettered_messages);
   stats->set_dead_letter_waiting(from.figures.dead_letter_waiting);

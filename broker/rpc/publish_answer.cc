@@ -12,7 +12,8 @@ enum BatchResultField : uint32_t {
   kFirstSequence = 2,
   kCount = 3,
   kDuplicate = 4,
-  kError = 5
+  kError = 5,
+  kScheduled = 6
 };
 enum ErrorField : uint32_t { kCode = 1, kMessage = 2, kRetryAfter = 3 };
 enum DurationField : uint32_t { kSeconds = 1, kNanos = 2 };
@@ -43,6 +44,7 @@ void AppendResult(uint64_t batch, const PublishResult& result, std::string* resp
     writer.Varint(kFirstSequence, result.first_sequence);
     writer.Varint(kCount, result.count);
     if (result.duplicate) writer.Varint(kDuplicate, 1);
+    if (result.scheduled != 0) writer.Varint(kScheduled, result.scheduled);
   } else {
     writer.Bytes(kError, EncodeError(result));
   }

@@ -12,7 +12,7 @@ namespace estiba {
 namespace {
 
 // Field numbers of estiba.v1.PublishOnceResponse.
-enum Field : uint32_t { kFirstSequence = 1, kCount = 2 };
+enum Field : uint32_t { kFirstSequence = 1, kCount = 2, kScheduled = 3 };
 
 }  // namespace
 
@@ -24,6 +24,8 @@ class PublishOnce::Batch final : public PublishCommand {
     records = request_.records.data();
     bytes = static_cast<uint32_t>(request_.records.size());
     count = request_.count;
+    scheduled = request_.scheduled;
+    expires = request_.expires;
     abandoned = &handler_->abandoned_;
   }
 
@@ -42,6 +44,7 @@ class PublishOnce::Batch final : public PublishCommand {
       WireWriter writer(response);
       writer.Varint(kFirstSequence, result.first_sequence);
       writer.Varint(kCount, result.count);
+      if (result.scheduled != 0) writer.Varint(kScheduled, result.scheduled);
       call.WriteAndFinish(ToBuffer(response));
     } else {
       call.Finish(result.status, result.retry_after_ms);

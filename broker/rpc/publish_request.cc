@@ -53,7 +53,12 @@ bool ParsePublishRequest(std::string_view bytes, PublishRequestView* request) {
     if (field == kMessages && type == WireReader::kLength) {
       if (!reader.ReadBytes(&value)) return false;
       const std::string_view record(start, static_cast<size_t>(reader.position() - start));
-      if (request->refusal.ok()) request->refusal = CheckMessage(request->count, value);
+      if (request->refusal.ok()) {
+        MessageTimes times;
+        request->refusal = CheckMessage(request->count, value, &times);
+        request->scheduled |= times.scheduled();
+        request->expires |= times.time_to_live_ms != 0;
+      }
       AddRecord(record, record.size() == value.size() + HeaderBytes(value.size()), value, request);
       ++request->count;
     } else if (field == kTopic && type == WireReader::kLength) {

@@ -14,6 +14,9 @@ struct PublishRequestView {
   std::string_view topic;
   std::string_view records;  // the `messages` fields, back to back: records as in queue/record.h
   uint32_t count = 0;
+  // See PublishCommand.
+  bool scheduled = false;
+  bool expires = false;
   uint64_t batch = 0;
   std::string_view producer;
   // Why the batch cannot be taken, though the request could be read.

@@ -104,6 +104,8 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
   batch->records = batch->request.records.data();
   batch->bytes = static_cast<uint32_t>(batch->request.records.size());
   batch->count = batch->request.count;
+  batch->scheduled = batch->request.scheduled;
+  batch->expires = batch->request.expires;
   batch->producer = producer_.empty() ? nullptr : &producer_;
   batch->abandoned = &abandoned_;
 

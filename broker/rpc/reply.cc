@@ -74,7 +74,13 @@ absl::Status ParseReply(absl::string_view field, std::string_view encoded, Reply
     }
     if (!reply->body.empty()) return Invalid(field, ": has one of message and error, once");
     reply->body = {start, static_cast<size_t>(reader.position() - start)};
-    absl::Status status = number == kError ? CheckError(field, value) : CheckMessage(0, value);
+    MessageTimes times;
+    absl::Status status =
+        number == kError ? CheckError(field, value) : CheckMessage(0, value, &times);
+    if (status.ok() && times.scheduled()) {
+      status = Invalid(
+          field, ".message.deliver_after_ms, deliver_at_ms: a reply goes out at once, or never");
+    }
     if (!status.ok() && number == kMessage) {
       // CheckMessage speaks of a batch.
       status = absl::InvalidArgumentError(absl::StrReplaceAll(

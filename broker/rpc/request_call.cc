@@ -25,6 +25,7 @@ enum ReplyToField : uint32_t { kAddress = 1, kDeadlineMs = 2 };
 struct RequestView {
   std::string_view topic;
   std::string_view message;
+  bool expires = false;
 };
 
 absl::Status ParseRequest(std::string_view bytes, RequestView* request) {
@@ -53,7 +54,13 @@ absl::Status ParseRequest(std::string_view bytes, RequestView* request) {
     return s;
   }
   if (!has_message) return absl::InvalidArgumentError("message: is required");
-  const absl::Status status = CheckMessage(0, request->message);
+  MessageTimes times;
+  const absl::Status status = CheckMessage(0, request->message, &times);
+  request->expires = times.time_to_live_ms != 0;
+  if (times.scheduled()) {
+    return absl::InvalidArgumentError(
+        "message.deliver_after_ms, deliver_at_ms: a caller waits, so a request is not scheduled");
+  }
   if (status.ok()) return status;
   // CheckMessage speaks of a batch.
   return absl::InvalidArgumentError(
@@ -104,11 +111,12 @@ class RequestCall::Waiter final : public PendingRequest {
 
 class RequestCall::Batch final : public PublishCommand {
  public:
-  Batch(boost::intrusive_ptr<RequestCall> call, std::string record)
+  Batch(boost::intrusive_ptr<RequestCall> call, std::string record, bool may_expire)
       : call_(std::move(call)), record_(std::move(record)) {
     records = record_.data();
     bytes = static_cast<uint32_t>(record_.size());
     count = 1;
+    expires = may_expire;
     abandoned = &call_->abandoned_;
   }
 
@@ -154,8 +162,9 @@ absl::Status RequestCall::Begin(std::string_view bytes) {
   if (!address.ok()) return address.status();
   address_ = *address;
   waiting_ = true;
-  topic_->Publish(new Batch(
-      this, RequestRecord(request.message, address_, context_.clock.WallMillis() + wait_ms)));
+  const int64_t deadline_ms = context_.clock.WallMillis() + wait_ms;
+  topic_->Publish(
+      new Batch(this, RequestRecord(request.message, address_, deadline_ms), request.expires));
   return absl::OkStatus();
 }
 

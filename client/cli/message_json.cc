@@ -30,6 +30,12 @@ absl::Status Wrong(absl::string_view field, absl::string_view rule) {
   return absl::InvalidArgumentError(absl::StrCat("\"", field, "\" ", rule));
 }
 
+void SetTime(MessageTiming& timing, const std::string& name, int64_t ms) {
+  if (name == "deliver_after_ms") timing.deliver_after = absl::Milliseconds(ms);
+  if (name == "deliver_at_ms" && ms != 0) timing.deliver_at = absl::FromUnixMillis(ms);
+  if (name == "time_to_live_ms") timing.time_to_live = absl::Milliseconds(ms);
+}
+
 absl::Status SetField(Message& message, const std::string& name, const json& value) {
   if (name == "data") {
     if (!value.is_string()) return Wrong(name, "must be a string (bytes: \"data_base64\")");
@@ -47,8 +53,13 @@ absl::Status SetField(Message& message, const std::string& name, const json& val
       if (!text.is_string()) return Wrong(name, "must be an object of strings");
       message.attributes.emplace_back(key, text.get<std::string>());
     }
+  } else if (name == "deliver_after_ms" || name == "deliver_at_ms" || name == "time_to_live_ms") {
+    if (!value.is_number_integer()) return Wrong(name, "must be a number of milliseconds");
+    SetTime(message.timing, name, value.get<int64_t>());
   } else if (name != "topic" && name != "sequence" && name != "publish_time" && name != "attempt") {
-    return Wrong(name, "is not known: data, data_base64, attributes and ordering_key are");
+    return Wrong(name,
+                 "is not known: data, data_base64, attributes, ordering_key, deliver_after_ms, "
+                 "deliver_at_ms and time_to_live_ms are");
   }
   return absl::OkStatus();
 }
@@ -75,6 +86,10 @@ void AppendMessageJson(std::string& out, std::string_view topic, const MessageVi
   if (!message.ordering_key().empty()) {
     out += ",\"ordering_key\":";
     AppendString(out, message.ordering_key());
+  }
+  if (message.time_to_live() > absl::ZeroDuration()) {
+    absl::StrAppend(&out,
+                    ",\"time_to_live_ms\":", absl::ToInt64Milliseconds(message.time_to_live()));
   }
   bool any = false;
   for (const auto& [key, value] : message.attributes()) {

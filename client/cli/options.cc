@@ -46,6 +46,12 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name,
   return AddParsed(app, name, "DURATION", kDuration, target, help, ParseDuration);
 }
 
+CLI::Option* AddTime(CLI::App& app, const std::string& name, absl::Time& target,
+                     const std::string& help) {
+  return AddParsed(app, name, "TIME", "a time such as 2026-01-31T12:00:00Z", target, help,
+                   [](const std::string& text) { return ParseTime(text, absl::Now()); });
+}
+
 CLI::Option* AddBytes(CLI::App& app, const std::string& name, uint64_t& target,
                       const std::string& help) {
   return AddParsed(app, name, "SIZE", "a size such as 4096, 64KiB or 1.5GiB", target, help,

@@ -26,6 +26,8 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, absl::Duration&
                          const std::string& help);
 CLI::Option* AddDuration(CLI::App& app, const std::string& name,
                          std::optional<absl::Duration>& target, const std::string& help);
+CLI::Option* AddTime(CLI::App& app, const std::string& name, absl::Time& target,
+                     const std::string& help);
 CLI::Option* AddBytes(CLI::App& app, const std::string& name, uint64_t& target,
                       const std::string& help);
 CLI::Option* AddCount(CLI::App& app, const std::string& name, uint64_t& target,

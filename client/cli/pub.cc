@@ -30,12 +30,13 @@ constexpr char kHelp[] =
   find . -print0 | estiba pub files --null           records that end with a NUL byte
   estiba pub orders --key anna --attribute kind=new 'an order'
   estiba sub a --drain --json | estiba pub b --json-lines    copy a topic
+  estiba pub reminders --delay 1h --ttl 10m 'stand up'    published in an hour, of use for ten minutes
   estiba pub load --file x.log --repeat 10 --rate 50k/s
 
 A line is bytes without its newline: an empty line is an empty message, and the last line needs no
 newline. JSON lines look like this; everything is optional:
   {"data": "text", "attributes": {"kind": "new"}, "ordering_key": "anna"}
-  {"data_base64": "AAECAw=="}
+  {"data_base64": "AAECAw==", "deliver_after_ms": 5000, "time_to_live_ms": 60000}
 
 A message that begins with a dash goes after `--`:  estiba pub orders -- -5
 Publishing stops at the first message that is refused; those before it are published.)";
@@ -49,6 +50,7 @@ struct PubOptions {
   bool json_lines = false;
   std::vector<std::string> attributes;
   std::string key;
+  MessageTiming timing;
   std::optional<double> rate;
   uint64_t repeat = 1;
   std::optional<uint64_t> batch_count;
@@ -94,6 +96,7 @@ PublishJob::Options JobOptions(const PubOptions& options, const Context& context
     job.attributes.emplace_back(attribute.substr(0, equals), attribute.substr(equals + 1));
   }
   job.ordering_key = options.key;
+  job.timing = options.timing;
   return job;
 }
 
@@ -143,11 +146,10 @@ absl::Status PostEverything(const PubOptions& options, const Interrupt& interrup
 void Report(const PubOptions& options, const Context& context, const PublishJob& job) {
   const PublishSummary summary = job.summary();
   if (context.json) {
-    nlohmann::ordered_json json = {{"topic", options.topic},
-                                   {"messages", summary.messages},
-                                   {"bytes", summary.bytes},
-                                   {"failed", summary.failed},
-                                   {"seconds", absl::ToDoubleSeconds(job.elapsed())}};
+    nlohmann::ordered_json json = {
+        {"topic", options.topic},         {"messages", summary.messages},
+        {"bytes", summary.bytes},         {"failed", summary.failed},
+        {"scheduled", summary.scheduled}, {"seconds", absl::ToDoubleSeconds(job.elapsed())}};
     if (summary.first_sequence > 0) {
       json["first_sequence"] = summary.first_sequence;
       json["last_sequence"] = summary.last_sequence;
@@ -163,6 +165,9 @@ void Report(const PubOptions& options, const Context& context, const PublishJob&
   absl::StrAppend(&text, ", in ", HumanDuration(job.elapsed()));
   if (summary.first_sequence > 0) {
     absl::StrAppend(&text, ", sequences ", summary.first_sequence, "..", summary.last_sequence);
+  }
+  if (summary.scheduled > 0) {
+    absl::StrAppend(&text, "; scheduled for later: ", HumanCount(summary.scheduled));
   }
   if (summary.failed > 0) absl::StrAppend(&text, "; failed: ", HumanCount(summary.failed));
   WriteFully(STDERR_FILENO, text + "\n").IgnoreError();
@@ -220,6 +225,13 @@ void AddPub(CLI::App& app, Context& context) {
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("-k,--key", options->key, "Ordering key of every message")->type_name("KEY");
+  CLI::Option* delay = AddDuration(*command, "--delay", options->timing.deliver_after,
+                                   "The broker publishes it so long after taking it: up to 366d");
+  AddTime(*command, "--at", options->timing.deliver_at,
+          "... or at this time (2026-01-31T12:00:00Z)")
+      ->excludes(delay);
+  AddDuration(*command, "--ttl", options->timing.time_to_live,
+              "Not delivered any more so long after that: up to 366d; default: never too late");
   AddRate(*command, "-r,--rate", options->rate, "Publish no faster than this");
   AddCount(*command, "--repeat", options->repeat, "Publish the whole input N times");
   AddCount(*command, "--batch-count", options->batch_count, "Most messages in a batch (10,000)");

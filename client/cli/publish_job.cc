@@ -18,12 +18,16 @@ PublishJob::PublishJob(const Client& client, Interrupt& interrupt, Options optio
     : options_(std::move(options)),
       interrupt_(interrupt),
       attributes_(options_.attributes.begin(), options_.attributes.end()),
+      plain_(attributes_.empty() && options_.ordering_key.empty() && !options_.timing.scheduled() &&
+             options_.timing.time_to_live == absl::ZeroDuration()),
       pacer_(options_.rate, interrupt),
       progress_(options_.progress),
       publisher_(client, options_.topic, [this] {
         PublisherOptions publisher = options_.publisher;
         publisher.on_batch = [this](const PublishedBatch& batch) {
           const absl::MutexLock lock(&mutex_);
+          scheduled_ += batch.scheduled;
+          if (batch.count == 0) return;
           if (first_sequence_ == 0) first_sequence_ = batch.first_sequence;
           last_sequence_ = std::max(last_sequence_, batch.first_sequence + batch.count - 1);
         };
@@ -56,12 +60,12 @@ absl::Status PublishJob::Post(absl::Span<const std::string_view> payloads) {
 absl::Status PublishJob::PostPiece(absl::Span<const std::string_view> payloads) {
   size_t accepted = 0;
   absl::Status posted;
-  if (attributes_.empty() && options_.ordering_key.empty()) {
+  if (plain_) {
     posted = publisher_.PostBatch(payloads, &accepted);
   } else {
     refs_.clear();
     for (const std::string_view data : payloads) {
-      refs_.push_back({data, attributes_, options_.ordering_key});
+      refs_.push_back({data, attributes_, options_.ordering_key, &options_.timing});
     }
     posted = publisher_.PostBatch(refs_, &accepted);
   }
@@ -81,7 +85,10 @@ absl::Status PublishJob::Post(const Message& message) {
   }
   const std::string& key =
       message.ordering_key.empty() ? options_.ordering_key : message.ordering_key;
-  const absl::Status posted = publisher_.Post(MessageRef{message.data, attributes, key});
+  MessageTiming timing = message.timing.scheduled() ? message.timing : options_.timing;
+  const absl::Duration own_life = message.timing.time_to_live;
+  timing.time_to_live = own_life == absl::ZeroDuration() ? options_.timing.time_to_live : own_life;
+  const absl::Status posted = publisher_.Post(MessageRef{message.data, attributes, key, &timing});
   if (!posted.ok()) return Reason(posted);
   bytes_ += message.data.size();
   if (++messages_ % 1024 == 0) progress_.Update(messages_, bytes_);
@@ -99,7 +106,8 @@ absl::Status PublishJob::Finish() {
 PublishSummary PublishJob::summary() const {
   const PublisherStats stats = publisher_.Stats();
   const absl::MutexLock lock(&mutex_);
-  return {stats.published_messages, bytes_, stats.failed_messages, first_sequence_, last_sequence_};
+  return {stats.published_messages, bytes_,        stats.failed_messages, scheduled_,
+          first_sequence_,          last_sequence_};
 }
 
 absl::Status PublishJob::Reason(const absl::Status& refused) const {

@@ -25,6 +25,7 @@ struct PublishSummary {
   uint64_t messages = 0;
   uint64_t bytes = 0;  // payload handed over
   uint64_t failed = 0;
+  uint64_t scheduled = 0;  // of `messages`
   // Of this job's messages; 0: none was taken.
   uint64_t first_sequence = 0;
   uint64_t last_sequence = 0;
@@ -42,6 +43,7 @@ class PublishJob {
     // Added to every message.
     std::vector<Attribute> attributes;
     std::string ordering_key;
+    MessageTiming timing;
   };
 
   // `interrupt` must have been made before `client`, and both outlive this.
@@ -50,8 +52,8 @@ class PublishJob {
 
   // CANCELLED: interrupted. Otherwise the first failure of any message.
   absl::Status Post(absl::Span<const std::string_view> payloads);
-  // With attributes of its own, which replace those of the options by key; so does its ordering
-  // key.
+  // With attributes of its own, which replace those of the options by key; so do its ordering key
+  // and its times.
   absl::Status Post(const Message& message);
 
   // Waits until everything is answered. Returns the first failure.
@@ -70,6 +72,7 @@ class PublishJob {
   const Options options_;
   Interrupt& interrupt_;
   std::vector<AttributeRef> attributes_;
+  bool plain_ = false;  // nothing is added
   std::vector<MessageRef> refs_;
   Pacer pacer_;
   Progress progress_;
@@ -79,6 +82,7 @@ class PublishJob {
   mutable absl::Mutex mutex_;
   uint64_t first_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t last_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t scheduled_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> failed_ = false;
 

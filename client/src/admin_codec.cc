@@ -1,5 +1,6 @@
 #include "client/src/admin_codec.h"
 
+#include "client/src/batch_buffer.h"
 #include "client/src/duration_codec.h"
 
 namespace estiba::internal {
@@ -71,6 +72,12 @@ void ToProto(const Message& message, v1::Message& out) {
   out.set_data(message.data);
   out.set_ordering_key(message.ordering_key);
   for (const auto& [key, value] : message.attributes) (*out.mutable_attributes())[key] = value;
+  ForEachTime(message.timing, [&](uint32_t field, uint64_t value) {
+    const int64_t ms = static_cast<int64_t>(value);
+    if (field == v1::Message::kDeliverAfterMsFieldNumber) out.set_deliver_after_ms(ms);
+    if (field == v1::Message::kDeliverAtMsFieldNumber) out.set_deliver_at_ms(ms);
+    if (field == v1::Message::kTimeToLiveMsFieldNumber) out.set_time_to_live_ms(ms);
+  });
 }
 
 TopicInfo FromProto(const v1::Topic& topic) {
@@ -87,6 +94,7 @@ TopicInfo FromProto(const v1::Topic& topic) {
   info.stats.next_sequence = stats.next_sequence();
   info.stats.held_bytes = stats.held_bytes();
   info.stats.held_messages = stats.held_messages();
+  info.stats.scheduled_messages = stats.scheduled_messages();
   info.stats.subscriptions = stats.subscriptions();
   info.stats.published_messages = stats.published_messages();
   info.stats.published_bytes = stats.published_bytes();
@@ -128,6 +136,7 @@ SubscriptionInfo FromProto(const v1::Subscription& subscription) {
   info.stats.expired_leases = stats.expired_leases();
   info.stats.gap_messages = stats.gap_messages();
   info.stats.filtered_messages = stats.filtered_messages();
+  info.stats.expired_messages = stats.expired_messages();
   info.stats.delayed_messages = stats.delayed_messages();
   info.stats.dead_lettered_messages = stats.dead_lettered_messages();
   info.stats.dead_letter_waiting = stats.dead_letter_waiting();

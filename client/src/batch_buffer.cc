@@ -29,6 +29,9 @@ size_t EncodedSize(const MessageRef& message) {
   for (const AttributeRef& attribute : message.attributes) {
     size += wire::BytesFieldSize(EntrySize(attribute));
   }
+  if (message.timing != nullptr) {
+    ForEachTime(*message.timing, [&](uint32_t, uint64_t ms) { size += 1 + wire::VarintSize(ms); });
+  }
   return size;
 }
 
@@ -48,6 +51,13 @@ void BatchBuffer::Append(const MessageRef& message, size_t encoded_size) {
   if (!message.ordering_key.empty()) {
     out = wire::WriteBytesField(out, kOrderingKey, message.ordering_key);
   }
+  if (message.timing != nullptr) {
+    ForEachTime(*message.timing, [&](uint32_t field, uint64_t ms) {
+      *out++ = static_cast<char>(wire::Tag(field, wire::Type::kVarint));
+      out = wire::WriteVarint(out, ms);
+    });
+    if (message.timing->scheduled()) ++scheduled_;
+  }
   size_ = static_cast<size_t>(out - memory_.get());
   ++count_;
 }
@@ -57,7 +67,7 @@ grpc::Slice BatchBuffer::Release() {
   char* memory = memory_.release();
   grpc::Slice slice(
       memory, size_, [](void* user) { std::free(user); }, memory);
-  capacity_ = size_ = count_ = 0;
+  capacity_ = size_ = count_ = scheduled_ = 0;
   return slice;
 }
 

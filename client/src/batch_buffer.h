@@ -7,6 +7,7 @@
 
 #include <grpcpp/support/slice.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -20,6 +21,23 @@ namespace estiba::internal {
 size_t EncodedSize(const MessageRef& message);
 size_t RecordSize(size_t encoded_size);
 
+// Calls f(field number, milliseconds) for what is set of a message's timing.
+template <typename F>
+void ForEachTime(const MessageTiming& timing, F&& f) {
+  const auto time = [&](uint32_t field, absl::Duration d) {
+    const int64_t ms = absl::ToInt64Milliseconds(absl::Ceil(d, absl::Milliseconds(1)));
+    f(field, static_cast<uint64_t>(std::max<int64_t>(ms, 1)));
+  };
+  constexpr uint32_t kDeliverAfter = 12;
+  constexpr uint32_t kDeliverAt = 13;
+  constexpr uint32_t kTimeToLive = 14;
+  if (timing.deliver_after > absl::ZeroDuration()) time(kDeliverAfter, timing.deliver_after);
+  // Any time that is over means: at once.
+  const bool at = timing.deliver_at != absl::InfinitePast();
+  if (at) time(kDeliverAt, timing.deliver_at - absl::UnixEpoch());
+  if (timing.time_to_live > absl::ZeroDuration()) time(kTimeToLive, timing.time_to_live);
+}
+
 class BatchBuffer {
  public:
   // Encodes `message`, whose EncodedSize the caller has (it had to check it against the limit).
@@ -27,6 +45,8 @@ class BatchBuffer {
 
   size_t bytes() const { return size_; }
   uint32_t count() const { return count_; }
+  // How many of them will get their sequences later.
+  uint32_t scheduled() const { return scheduled_; }
   bool empty() const { return count_ == 0; }
 
   // Hands over what was gathered and starts anew. The next buffer starts about as large as this one
@@ -45,6 +65,7 @@ class BatchBuffer {
   size_t capacity_ = 0;
   size_t size_ = 0;
   uint32_t count_ = 0;
+  uint32_t scheduled_ = 0;
   size_t next_capacity_ = 512;
 };
 

@@ -50,11 +50,22 @@ std::optional<RequestInfo> MessageView::request() const {
   return info;
 }
 
+absl::Duration MessageView::time_to_live() const {
+  Reader reader(encoded_);
+  absl::Duration time = absl::ZeroDuration();
+  while (reader.Next()) {
+    if (reader.tag() != Tag(14, Type::kVarint)) continue;
+    time = absl::Milliseconds(static_cast<int64_t>(reader.number()));
+  }
+  return time;
+}
+
 Message MessageView::ToMessage() const {
   Message message{.data = std::string(data_), .ordering_key = std::string(ordering_key_)};
   for (const auto& [key, value] : attributes()) {
     message.attributes.emplace_back(std::string(key), std::string(value));
   }
+  message.timing.time_to_live = time_to_live();
   return message;
 }
 

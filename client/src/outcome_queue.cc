@@ -33,7 +33,7 @@ void OutcomeQueue::Report(SettledBatch& settled) const {
   const bool ok = settled.status.ok();
   for (auto& [index, callback] : batch.callbacks) {
     if (ok) {
-      callback(settled.published.first_sequence + index);
+      callback(index == Batch::kScheduled ? 0 : settled.published.first_sequence + index);
     } else {
       callback(settled.status);
     }

@@ -49,6 +49,9 @@ bool ParsePublishResponse(std::string_view encoded, std::vector<BatchResult>& re
         case Tag(3, Type::kVarint):
           result.count = static_cast<uint32_t>(fields.number());
           break;
+        case Tag(6, Type::kVarint):
+          result.scheduled = static_cast<uint32_t>(fields.number());
+          break;
         case Tag(4, Type::kVarint):
           result.duplicate = fields.number() != 0;
           break;

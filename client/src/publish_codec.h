@@ -20,6 +20,7 @@ struct BatchResult {
   uint32_t count = 0;
   bool duplicate = false;
   absl::Status error;
+  uint32_t scheduled = 0;
 };
 
 // A PublishRequest: a header in front of `records`, which are referred to, not copied. `topic` and

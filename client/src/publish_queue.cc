@@ -40,14 +40,15 @@ absl::StatusOr<std::optional<SettledBatch>> PublishQueue::OnResult(const BatchRe
   Batch& batch = *queue_[position];
   std::optional<SettledBatch> settled;
   if (result.error.ok()) {
-    if (result.count != batch.count) {
-      return absl::InternalError("the broker took " + std::to_string(result.count) + " of " +
+    if (result.count + result.scheduled != batch.count) {
+      return absl::InternalError("the broker took " +
+                                 std::to_string(result.count + result.scheduled) + " of " +
                                  std::to_string(batch.count) + " messages of a batch");
     }
     front_number_ = batch.number + 1;
     probing_ = false;
     settled = Settle(position, absl::OkStatus());
-    settled->published = {result.first_sequence, result.count, result.duplicate};
+    settled->published = {result.first_sequence, result.count, result.scheduled, result.duplicate};
   } else {
     // What is refused now was not taken earlier, and so nothing behind it.
     for (size_t i = position; i < queue_.size(); ++i) queue_[i]->fate_unknown = false;

@@ -32,6 +32,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -51,7 +52,9 @@ struct Batch {
   uint32_t count = 0;
   // When to stop trying.
   absl::Time deadline = absl::InfiniteFuture();
-  // Who wants to know about single messages, by their index in the batch.
+  // Who wants to know about single messages, by their index among those that get a sequence now;
+  // kScheduled for the others.
+  static constexpr uint32_t kScheduled = std::numeric_limits<uint32_t>::max();
   std::vector<std::pair<uint32_t, Publisher::Callback>> callbacks;
 
   // For PublishQueue.

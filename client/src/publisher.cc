@@ -19,7 +19,7 @@ absl::Status AddOne(PublisherImpl& impl, const Message& message, WhenFull when_f
                     Publisher::Callback* callback) {
   size_t accepted = 0;
   std::vector<AttributeRef> attributes(message.attributes.begin(), message.attributes.end());
-  const MessageRef ref{message.data, attributes, message.ordering_key};
+  const MessageRef ref{message.data, attributes, message.ordering_key, &message.timing};
   return impl.Add(absl::MakeConstSpan(&ref, 1), when_full, callback, accepted);
 }
 

@@ -61,7 +61,11 @@ absl::Status PublisherImpl::Add(absl::Span<const MessageRef> messages, WhenFull 
     }
     if (!open_.empty() && open_.bytes() + bytes > options_.max_batch_bytes) Seal();
     if (open_.empty()) open_since_ = absl::Now();
-    if (callback != nullptr) open_callbacks_.emplace_back(open_.count(), std::move(*callback));
+    if (callback != nullptr) {
+      const bool later = message.timing != nullptr && message.timing->scheduled();
+      open_callbacks_.emplace_back(later ? Batch::kScheduled : open_.count() - open_.scheduled(),
+                                   std::move(*callback));
+    }
     open_.Append(message, encoded_size);
     ++accepted;
     ++stats_.accepted_messages;

@@ -52,6 +52,37 @@ TEST_CASE("lines of standard input go the same way, the last without its newline
   CHECK(shell.Estiba({"sub", "t", "--count", "4"}).stdout_text == "a\n\n\r\nlast\n");
 }
 
+TEST_CASE("messages are published later, and outlive their time") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"subscription", "create", "s", "t"}).status.code == 3);
+  REQUIRE(shell.Estiba({"topic", "create", "t"}).status.code == 0);
+  REQUIRE(shell.Estiba({"subscription", "create", "s", "t"}).status.code == 0);
+  const Finished pub = shell.Estiba({"pub", "t", "--delay", "300ms", "--ttl", "1h", "later"});
+  CHECK(pub.status.code == 0);
+  CHECK_THAT(pub.stderr_text, HasText("; scheduled for later: 1"));
+  CHECK(shell.Json({"topic", "get", "t"})["stats"]["scheduled_messages"].get<int>() <= 1);
+  const json over = shell.Json({"pub", "t", "--at", "2001-01-01T00:00:00Z", "over"});
+  CHECK(over["scheduled"] == 1);
+  CHECK_FALSE(over.contains("first_sequence"));
+  REQUIRE(shell.Estiba({"pub", "t", "--ttl", "1ms", "gone"}).status.code == 0);
+  CHECK(shell
+            .Estiba({"pub", "t", "--json-lines",
+                     R"({"data": "json", "deliver_after_ms": 400, "time_to_live_ms": 60000})"})
+            .status.code == 0);
+  const std::vector<json> lines = shell.Lines({"sub", "t", "--subscription", "s", "--count", "3"});
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0]["data"] == "over");
+  CHECK(lines[1]["data"] == "later");
+  CHECK(lines[1]["time_to_live_ms"] == 3'600'000);
+  CHECK(lines[2]["data"] == "json");
+  CHECK(shell.Json({"subscription", "get", "s"})["stats"]["expired_messages"] == 1);
+  CHECK(shell.Estiba({"pub", "t", "--delay", "1s", "--at", "2001-01-01T00:00:00Z", "x"})
+            .status.code == 2);
+  CHECK(shell.Estiba({"pub", "t", "--at", "tomorrow", "x"}).status.code == 2);
+  CHECK_THAT(shell.Estiba({"pub", "t", "--ttl", "367d", "x"}).stderr_text,
+             HasText("time_to_live_ms"));
+}
+
 TEST_CASE("a consumer may begin with the last message, or the last one of each key") {
   const Shell shell;
   REQUIRE(shell.Estiba({"topic", "create", "t"}).status.code == 0);

@@ -18,7 +18,7 @@ using estiba::testing::ToV1;
 
 size_t Append(BatchBuffer& buffer, const Message& message) {
   const std::vector<AttributeRef> attributes(message.attributes.begin(), message.attributes.end());
-  const MessageRef ref{message.data, attributes, message.ordering_key};
+  const MessageRef ref{message.data, attributes, message.ordering_key, &message.timing};
   const size_t size = EncodedSize(ref);
   buffer.Append(ref, size);
   return size;
@@ -43,6 +43,24 @@ TEST_CASE("A message without any content is a record of two bytes") {
   const v1::PublishRequest request = Decode(buffer.Release());
   REQUIRE(request.messages_size() == 1);
   REQUIRE(request.messages(0).data().empty());
+}
+
+TEST_CASE("Times go along in whole milliseconds, rounded up, and say which messages come later") {
+  BatchBuffer buffer;
+  Append(buffer, {.timing = {.deliver_after = absl::Microseconds(1'500)}});
+  Append(buffer, {.timing = {.deliver_at = absl::FromUnixMillis(77)}});
+  Append(buffer, {.timing = {.deliver_at = absl::FromUnixSeconds(-5)}});
+  Append(buffer, {.timing = {.time_to_live = absl::Nanoseconds(1)}});
+  Append(buffer, {});
+  CHECK(buffer.count() == 5);
+  CHECK(buffer.scheduled() == 3);
+  const v1::PublishRequest request = Decode(buffer.Release());
+  CHECK(request.messages(0).deliver_after_ms() == 2);
+  CHECK(request.messages(1).deliver_at_ms() == 77);
+  CHECK(request.messages(2).deliver_at_ms() == 1);
+  CHECK(request.messages(3).time_to_live_ms() == 1);
+  CHECK(request.messages(4).ByteSizeLong() == 0);
+  CHECK(buffer.scheduled() == 0);
 }
 
 TEST_CASE("Protobuf reads from a batch what was put into it, in order") {

@@ -98,6 +98,21 @@ TEST_CASE("An answer to what was not sent, or for another number of messages, is
   REQUIRE(absl::IsInternal(queue.OnResult(BatchResult{1, 1, 5, false, {}}).status()));
 }
 
+TEST_CASE("Messages that are scheduled count as taken") {
+  PublishQueue queue;
+  queue.OnStreamOpen();
+  queue.Add(MakeBatch());
+  const uint32_t count = queue.Send().count;
+  BatchResult result{1, 0, 0, false, {}};
+  result.scheduled = count;
+  const auto settled = queue.OnResult(result);
+  REQUIRE(settled.ok());
+  REQUIRE(settled->has_value());
+  CHECK((*settled)->status.ok());
+  CHECK((*settled)->published.scheduled == count);
+  CHECK((*settled)->published.count == 0);
+}
+
 TEST_CASE("A batch refused for good fails alone; those behind it are sent again with its number") {
   PublishQueue queue;
   AddAndTakeFirst(queue, 4);

@@ -53,6 +53,44 @@ TEST_CASE("Callbacks come once each, in order, and before Flush returns") {
   for (uint64_t i = 0; i < 1000; ++i) REQUIRE(sequences[i] == i + 1);
 }
 
+TEST_CASE("A scheduled message has no sequence yet, and comes at its time") {
+  BrokerFixture broker;
+  uint64_t scheduled = 0;  // only touched by callbacks, until Close has returned
+  PublisherOptions options;
+  options.linger = absl::Milliseconds(50);  // all in one batch
+  options.on_batch = [&](const PublishedBatch& batch) { scheduled += batch.scheduled; };
+  Publisher publisher(broker.client, "orders", options);
+  const absl::Time at = absl::Now() + absl::Milliseconds(200);
+  auto later = publisher.Publish({.data = "later", .timing = {.deliver_at = at}});
+  auto first = publisher.Publish({.data = "first"});
+  auto over =
+      publisher.Publish({.data = "over", .timing = {.deliver_at = absl::Now() - absl::Hours(1)}});
+  auto second = publisher.Publish({.data = "second", .timing = {.time_to_live = absl::Hours(1)}});
+  CHECK(later.get().value() == 0);
+  CHECK(first.get().value() == 1);
+  CHECK(over.get().value() == 0);
+  CHECK(second.get().value() == 2);
+  REQUIRE(publisher.Close(Soon()).ok());
+  CHECK(scheduled == 2);
+  Subscriber subscriber(broker.client, {.topic = "orders"});
+  const auto next = [&] {
+    const auto message = subscriber.Next(Soon());
+    REQUIRE(message.ok());
+    return std::make_pair(message->sequence(), message->ToMessage());
+  };
+  const auto [s1, m1] = next();
+  const auto [s2, m2] = next();
+  const auto [s3, m3] = next();
+  CHECK(m1.data == "first");
+  CHECK(m2.data == "second");
+  CHECK(m2.timing.time_to_live == absl::Hours(1));
+  CHECK(m3.data == "over");
+  const auto [s4, m4] = next();
+  CHECK(m4.data == "later");
+  CHECK(s4 == 4);
+  CHECK(absl::Now() >= at);
+}
+
 TEST_CASE("A message arrives with everything that was in it") {
   BrokerFixture broker;
   Publisher publisher(broker.client, "orders");

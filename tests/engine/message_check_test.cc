@@ -29,8 +29,14 @@ std::string With(uint32_t field, const std::string& bytes) {
 std::string WithAttribute(const std::string& key, const std::string& value) {
   return With(2, Attribute(key, value));
 }
+std::string WithNumber(uint32_t field, int64_t value) {
+  std::string message;
+  WireWriter(message).Varint(field, static_cast<uint64_t>(value));
+  return message;
+}
 std::string ErrorOf(const std::string& encoded) {
-  const absl::Status status = CheckMessage(3, encoded);
+  MessageTimes times;
+  const absl::Status status = CheckMessage(3, encoded, &times);
   if (status.ok()) return "";
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
   CHECK_THAT(std::string(status.message()), testing::HasText("messages[3]"));
@@ -52,6 +58,32 @@ TEST_CASE("CheckMessage: takes what message.proto allows, up to its limits") {
   CHECK(ErrorOf(hundred).empty());
   CHECK_THAT(ErrorOf(hundred + WithAttribute("k", "v")),
              testing::HasText("attributes: at most 100"));
+}
+
+TEST_CASE("CheckMessage: says what a message says of its times, and what is wrong with them") {
+  MessageTimes times;
+  REQUIRE(CheckMessage(0, WithNumber(12, 1'500) + WithNumber(14, 60'000), &times).ok());
+  CHECK(times.scheduled());
+  CHECK(times.deliver_after_ms == 1'500);
+  CHECK(times.time_to_live_ms == 60'000);
+  REQUIRE(CheckMessage(0, WithNumber(13, kMaxUnixMs), &times).ok());
+  CHECK(times.deliver_at_ms == kMaxUnixMs);
+  CHECK(times.deliver_after_ms == 0);
+  const MessageTimes read = ReadTimes(With(1, "x") + WithNumber(14, 7) + WithNumber(13, 9));
+  CHECK(read.time_to_live_ms == 7);
+  CHECK(read.deliver_at_ms == 9);
+  REQUIRE(CheckMessage(0, WithNumber(12, 0) + WithNumber(13, 0) + WithNumber(14, 0), &times).ok());
+  CHECK_FALSE(times.scheduled());
+
+  CHECK(ErrorOf(WithNumber(12, kMaxMessageTimeMs)).empty());
+  CHECK_THAT(ErrorOf(WithNumber(12, kMaxMessageTimeMs + 1)),
+             testing::HasText("deliver_after_ms: 31622400001: 0 - 31622400000 (366 days)"));
+  CHECK_THAT(ErrorOf(WithNumber(14, -1)), testing::HasText("time_to_live_ms: -1: 0 - 3162240000"));
+  CHECK_THAT(ErrorOf(WithNumber(13, kMaxUnixMs + 1)), testing::HasText("deliver_at_ms: 2534"));
+  CHECK_THAT(ErrorOf(WithNumber(12, 1) + WithNumber(13, 1)),
+             testing::HasText("deliver_at_ms: not together with deliver_after_ms"));
+  CHECK_THAT(ErrorOf(With(14, "no number")), testing::HasText("not a well-formed message"));
+  CHECK_THAT(ErrorOf(WithNumber(12, 1).substr(0, 1)), testing::HasText("not a well-formed"));
 }
 
 TEST_CASE("CheckMessage: refuses what is outside a limit, naming field, value and rule") {
@@ -129,7 +161,7 @@ TEST_CASE("CheckMessage: whatever it takes, protobuf parses; random bytes do no 
       for (char& c : encoded) c = static_cast<char>(below(256));
     } else {
       for (uint64_t fields = below(4); fields > 0; --fields) {
-        switch (below(5)) {
+        switch (below(6)) {
           case 0:
           case 1:
             encoded += With(1, text(50));
@@ -139,6 +171,10 @@ TEST_CASE("CheckMessage: whatever it takes, protobuf parses; random bytes do no 
             break;
           case 3:
             encoded += With(5, text(8));
+            break;
+          case 4:
+            encoded +=
+                WithNumber(static_cast<uint32_t>(12 + below(3)), static_cast<int64_t>(below(99)));
             break;
           default:
             encoded += With(static_cast<uint32_t>(1 + below(7)), text(8));
@@ -158,7 +194,8 @@ TEST_CASE("CheckMessage: whatever it takes, protobuf parses; random bytes do no 
         }
       }
     }
-    if (CheckMessage(0, encoded).ok()) {
+    MessageTimes times;
+    if (CheckMessage(0, encoded, &times).ok()) {
       ++taken;
       INFO("message " << i);
       REQUIRE(ProtobufTakes(encoded));

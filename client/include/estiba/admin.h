@@ -55,6 +55,7 @@ struct TopicStats {
   uint64_t next_sequence = 0;
   uint64_t held_bytes = 0;
   uint64_t held_messages = 0;
+  uint64_t scheduled_messages = 0;  // wait for their time; not in held_messages
   uint32_t subscriptions = 0;
   // Counters since the topic was made.
   uint64_t published_messages = 0;
@@ -91,6 +92,7 @@ struct SubscriptionStats {
   uint64_t expired_leases = 0;
   uint64_t gap_messages = 0;
   uint64_t filtered_messages = 0;  // did not match the filter
+  uint64_t expired_messages = 0;   // outlived their time to live
   uint64_t delayed_messages = 0;   // waiting for the time of their redelivery (no counter)
   uint64_t dead_lettered_messages = 0;
   uint64_t dead_letter_waiting = 0;  // to leave for the dead-letter topic (no counter)

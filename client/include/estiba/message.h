@@ -35,6 +35,21 @@ struct PatternTopic {
 using Attribute = std::pair<std::string, std::string>;
 using AttributeRef = std::pair<std::string_view, std::string_view>;
 
+// When a message is published, and how long it may be delivered after that; in whole milliseconds,
+// rounded up. More about each in message.proto: deliver_after_ms, deliver_at_ms, time_to_live_ms.
+struct MessageTiming {
+  // Publish it so long after the broker has taken it (zero: now), up to 366 days; or at a time, by
+  // the broker's clock (InfinitePast: now). Not both. Until then it has no sequence.
+  absl::Duration deliver_after = absl::ZeroDuration();
+  absl::Time deliver_at = absl::InfinitePast();
+  // Not delivered any more so long after that; up to 366 days. Zero: as long as it is kept.
+  absl::Duration time_to_live = absl::ZeroDuration();
+
+  bool scheduled() const {
+    return deliver_after > absl::ZeroDuration() || deliver_at != absl::InfinitePast();
+  }
+};
+
 // A message to publish, or a copy of a received one.
 struct Message {
   std::string data = {};
@@ -42,6 +57,7 @@ struct Message {
   std::vector<Attribute> attributes = {};
   // Messages of one key are delivered in the order of their sequences. Empty: no key.
   std::string ordering_key = {};
+  MessageTiming timing = {};
 };
 
 // A message to publish whose parts live elsewhere; read during the call it is passed to, then no
@@ -50,6 +66,7 @@ struct MessageRef {
   std::string_view data;
   absl::Span<const AttributeRef> attributes = {};
   std::string_view ordering_key = {};
+  const MessageTiming* timing = nullptr;  // null: now, and as long as it is kept
 };
 
 // The attributes of a received message, decoded while they are walked: a message whose attributes
@@ -126,15 +143,18 @@ class MessageView {
   AttributesView attributes() const { return AttributesView(encoded_); }
   // 1 for the first delivery of this message to this subscription, one more with each redelivery.
   uint32_t delivery_attempt() const { return delivery_attempt_; }
-  // When the broker took the message, in milliseconds since the Unix epoch.
+  // When the message was published, in milliseconds since the Unix epoch: when the broker took it,
+  // or the time it was scheduled for.
   int64_t publish_time_ms() const { return publish_time_ms_; }
   absl::Time publish_time() const { return absl::FromUnixMillis(publish_time_ms_); }
+  // After its publish_time; zero: as long as it is kept.
+  absl::Duration time_to_live() const;
   // Set if somebody waits for a reply to this message.
   std::optional<RequestInfo> request() const;
   // The estiba.v1.Message as its publisher encoded it (after what the broker added to a request).
   std::string_view encoded() const { return encoded_; }
 
-  // An independent copy.
+  // An independent copy, to be published at once: of its timing, it has the time to live.
   Message ToMessage() const;
 
  private:

@@ -58,10 +58,12 @@ namespace internal {
 class PublisherImpl;
 }  // namespace internal
 
-// One batch the broker has taken: sequences first_sequence .. first_sequence + count - 1.
+// One batch the broker has taken: sequences first_sequence .. first_sequence + count - 1, and
+// messages that are scheduled, which get theirs later.
 struct PublishedBatch {
-  uint64_t first_sequence = 0;
+  uint64_t first_sequence = 0;  // 0: all are scheduled
   uint32_t count = 0;
+  uint32_t scheduled = 0;
   // The batch had been taken on an earlier try whose answer was lost.
   bool duplicate = false;
 };
@@ -105,7 +107,7 @@ struct PublisherOptions {
 // Counters since the Publisher was made; a snapshot in which each value is right by itself.
 struct PublisherStats {
   uint64_t accepted_messages = 0;   // taken over from the application
-  uint64_t published_messages = 0;  // answered with a sequence
+  uint64_t published_messages = 0;  // answered: they have a sequence, or are scheduled
   uint64_t published_bytes = 0;     // of these, encoded
   uint64_t failed_messages = 0;
   uint64_t published_batches = 0;
@@ -119,7 +121,8 @@ struct PublisherStats {
 
 class Publisher {
  public:
-  // The message's sequence, or why it has none.
+  // The message's sequence, or why it has none. 0: the broker holds it, and will publish it at its
+  // time (MessageTiming).
   using Callback = absl::AnyInvocable<void(absl::StatusOr<uint64_t>)>;
 
   // Connects in the background; cannot fail. `topic` as in message.proto; a bad name shows in the

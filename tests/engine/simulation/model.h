@@ -89,8 +89,9 @@ class SubscriptionModel {
   std::vector<uint64_t> LeasedTo(const void* consumer, int64_t now_ms = INT64_MIN) const;
 
   // At the end: everything owed was consumed or declared lost.
-  // `letters_waiting`: so many dead letters may still be on their way.
-  void CheckComplete(uint64_t end, uint64_t letters_waiting) const;
+  // `letters_waiting`: so many dead letters may still be on their way. `expired`: so many have
+  // outlived their time to live.
+  void CheckComplete(uint64_t end, uint64_t letters_waiting, uint64_t expired) const;
 
   // Several ack modes in one subscription: what an automatic consumer is being sent while it is
   // acked by another may come again.
@@ -123,6 +124,8 @@ class SubscriptionModel {
   void Fail(uint64_t sequence, const std::string& what) const;
   // Of an ordered subscription's message; empty: none, and nothing special.
   std::string KeyOf(uint64_t sequence) const;
+  // Whether it has a time to live: then it may be gone at any time, but for what is delivered.
+  bool MayExpire(uint64_t sequence) const;
   bool Done(const Message& m) const;
   // Calls f(sequence, Message&) with all messages of the key from a sequence on, or before it.
   template <typename F>
@@ -135,7 +138,7 @@ class SubscriptionModel {
   }
   bool AllDoneBefore(uint64_t sequence);
   bool FirstOfKey(uint64_t sequence);
-  void CheckKeyOrder(const void* consumer, uint64_t sequence);
+  void CheckKeyOrder(const void* consumer, uint64_t sequence, int64_t now_ms);
   // Exactly once (model_exactly_once.cc).
   struct Entry;
   static std::vector<Entry> Expand(const ConsumerUpdate& update, int64_t retry_ms);

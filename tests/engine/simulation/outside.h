@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "broker/engine/message_times.h"
 #include "broker/engine/publish.h"
 #include "broker/engine/subscription.h"
 #include "broker/engine/topic.h"
@@ -31,6 +32,14 @@ class Batch final : public PublishCommand {
     bytes = static_cast<uint32_t>(encoded.size());
     count = static_cast<uint32_t>(bodies.size());
     abandoned = &abandoned_flag;
+  }
+  // For bodies that are encoded messages.
+  void TakeTimesOf(const std::vector<std::string>& bodies) {
+    for (const std::string& body : bodies) {
+      const MessageTimes times = ReadTimes(body);
+      scheduled |= times.scheduled();
+      expires |= times.time_to_live_ms != 0;
+    }
   }
   void SetProducer(std::string name, uint64_t number) {
     producer_name = std::move(name);

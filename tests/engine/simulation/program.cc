@@ -25,7 +25,11 @@ Program::Program(uint64_t seed, std::ostream* trace)
   world_.executor.run_at_once = !OneIn(3);
 }
 
-Program::~Program() = default;
+Program::~Program() {
+  // One that has failed ends in the middle: batches are answered while they are there.
+  broker_.reset();
+  world_.executor.Settle(100'000);
+}
 
 void Program::Fail(const std::string& what) {
   if (!failure_.empty()) return;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <ostream>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,12 @@ class Program {
     std::deque<std::shared_ptr<Batch>> batches;  // in the order handed over
     size_t first_unanswered = 0;
     uint64_t next_sequence = 1;
+    // What is published later, by its time: in this order it gets the sequences that nobody was
+    // answered.
+    std::multimap<int64_t, std::string> schedule;
+    std::set<uint64_t> answered;
+    uint64_t unanswered = 0;  // sequences, so far
+    bool may_expire = false;
     std::map<std::string, std::pair<uint64_t, uint32_t>> taken;  // producer/batch to answer
   };
   struct SimSubscription;
@@ -88,6 +95,7 @@ class Program {
     bool paused = false;
     int64_t used_ms = 0;          // when it was in use last, at the earliest
     bool first_of_topic = false;  // gets everything from the beginning
+    bool had_snapshot = false;    // has been sought to one
     std::vector<std::unique_ptr<SimConsumer>> consumers;
   };
 
@@ -143,6 +151,9 @@ class Program {
   void Deleted(SimTopic& t);
   SimConsumer* PickConsumer();
   void OnAnswer(SimTopic& topic, Publisher& publisher, Batch& batch);
+  void OnTaken(SimTopic& topic, const Batch& batch);
+  // Finds out which sequences what has come due has got. Returns how many have none.
+  uint64_t LearnSchedule(SimTopic& topic);
   bool Live(const SimTopic& topic) const;  // has a subscription that has not ended
   void OnDelivery(SimConsumer& c, const Delivery& delivery, const Stream::Frame& frame);
 

@@ -22,6 +22,17 @@ void Program::OnDelivery(SimConsumer& c, const Delivery& d, const Stream::Frame&
     Fail(absl::StrCat(held, " messages outstanding, of ", c.max_messages));
   }
   if (c.subscription->paused) Fail("a delivery from a paused subscription");
+  size_t i = 0;
+  for (const estiba::Run& run : d.runs()) {
+    for (uint32_t n = 0; n < run.count; ++n, ++i) {
+      const int64_t ttl_ms = ReadTimes(frame.bodies[i]).time_to_live_ms;
+      const uint64_t index = run.first + n - run.segment->base_sequence();
+      const int64_t published_ms = run.segment->TimeOf(static_cast<uint32_t>(index));
+      if (ttl_ms != 0 && world_.clock.wall_ms >= published_ms + ttl_ms) {
+        Fail(absl::StrCat("message ", run.first + n, ": delivered after its time"));
+      }
+    }
+  }
   model.Delivered(&c, c.mode, frame, c.deadline_ms, world_.clock.steady_ms);
   if (c.prompt) Accept(c, true);
 }

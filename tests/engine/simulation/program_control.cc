@@ -13,14 +13,14 @@ void Program::Seek() {
   if (s->ended || !failure_.empty()) return;
   StartPosition to;
   to.kind = static_cast<StartPosition::Kind>(Below(4));
-  to.sequence = 1 + Below(s->topic->next_sequence + 3);
+  to.sequence = 1 + Below(s->topic->topic->end_sequence() + 3);
   to.time_ms = world_.clock.wall_ms - static_cast<int64_t>(Below(5'000));
   Trace(absl::StrCat("seek ", s->name, " to kind ", static_cast<int>(to.kind), " ", to.sequence));
   bool answered = false;
   s->subscription->Seek(to, [&, s](const absl::StatusOr<SeekResult>& result) {
     answered = true;
     if (!result.ok()) return Fail(result.status().ToString());
-    const uint64_t end = s->topic->next_sequence;
+    const uint64_t end = s->topic->topic->end_sequence();
     const bool told =
         to.kind == StartPosition::Kind::kSequence || to.kind == StartPosition::Kind::kTime;
     switch (to.kind) {
@@ -53,7 +53,8 @@ void Program::TakeSnapshot() {
   if (s->ended || !failure_.empty() || !s->model->begun()) return;
   const std::string name = absl::StrCat("snapshot-", ++names_);
   Trace(absl::StrCat("take ", name, " of ", s->name));
-  const SubscriptionModel::Snapshot model = s->model->Take(s->topic->next_sequence);
+  LearnSchedule(*s->topic);
+  const SubscriptionModel::Snapshot model = s->model->Take(s->topic->topic->end_sequence());
   broker_->snapshots().Create(name, s->subscription, {}, 3'600'000,
                               [&, s](const absl::StatusOr<SnapshotPtr>& made) {
                                 if (!made.ok()) return Fail(made.status().ToString());
@@ -86,6 +87,7 @@ void Program::SeekToSnapshot() {
       answered = true;
       if (!result.ok()) return Fail(result.status().ToString());
       s->model->allow_gaps_not_kept = true;
+      s->had_snapshot = true;
       s->model->Sought(snapshot.model);
     });
     Settle();

@@ -100,11 +100,25 @@ void Program::Finish() {
 
   for (auto& s : subscriptions_) {
     if (s->ended || s->topic->deleted) continue;
+    letters_wait_ |= s->subscription->Stats().figures.dead_letter_waiting != 0;
+  }
+  for (auto& t : topics_) {
+    if (t->deleted) continue;
+    const uint64_t left = LearnSchedule(*t);
+    if (left != 0 && !letters_wait_) Fail(absl::StrCat(left, " messages were not published"));
+    t->next_sequence = t->topic->end_sequence();
+  }
+  for (auto& s : subscriptions_) {
+    if (s->ended || s->topic->deleted) continue;
     const SubscriptionStats stats = s->subscription->Stats();
     const uint64_t waiting = stats.figures.dead_letter_waiting;
     if (waiting != 0 && limit_ == 0) Fail("dead letters wait, and there is memory");
-    letters_wait_ |= waiting != 0;
-    s->model->CheckComplete(s->topic->next_sequence, waiting);
+    // What went while there was no subscription, or another one, is counted elsewhere.
+    const uint64_t expired =
+        s->topic->chain || s->had_snapshot
+            ? UINT64_MAX
+            : stats.figures.expired_messages + s->topic->topic->Stats().figures.expired_messages;
+    s->model->CheckComplete(s->topic->next_sequence, waiting, expired);
     if (stats.unconsumed() != waiting) {
       return Fail(absl::StrCat("\"", s->name, "\" of ", s->topic->name, " still has ",
                                stats.backlog_messages, "+", stats.figures.outstanding_messages, "+",

@@ -51,7 +51,7 @@ void Program::Subscribe() {
   StartPosition start;
   if (!t->chain) {
     start.kind = static_cast<StartPosition::Kind>(OneIn(2) ? 0 : Below(6));
-    start.sequence = 1 + Below(t->next_sequence + 5);
+    start.sequence = 1 + Below(t->topic->end_sequence() + 5);
     start.time_ms = world_.clock.wall_ms - static_cast<int64_t>(Below(5'000));
   }
   if (carried != nullptr) {
@@ -163,7 +163,7 @@ void Program::AddConsumer(SimSubscription& s, bool healthy) {
       const uint64_t floor = sub.subscription->Stats().figures.floor_sequence;
       // A filter's subscription passes what it does not want before anybody consumes.
       if (sub.first_of_topic && !sub.topic->model.may_give_up && sub.config.filter == nullptr &&
-          floor != 1) {
+          !sub.topic->may_expire && floor != 1) {
         Fail(absl::StrCat("the first subscription begins at ", floor));
       }
       sub.model->Begin(floor, raw->stream->started[0].next_sequence);

@@ -10,12 +10,18 @@ namespace estiba::testing {
 namespace {
 
 // An encoded message with an attribute "kind"; its value is the last byte.
-std::string MessageOfKind(char kind, const std::string& key, const std::string& data) {
+std::string MessageOfKind(char kind, const std::string& key, const MessageTimes& times,
+                          const std::string& data) {
   std::string entry;
   WireWriter(entry).Bytes(1, "kind");
   WireWriter(entry).Bytes(2, std::string_view(&kind, 1));
   std::string message;
   if (!key.empty()) WireWriter(message).Bytes(5, key);
+  const auto time = [&](uint32_t field, int64_t ms) {
+    if (ms != 0) WireWriter(message).Varint(field, static_cast<uint64_t>(ms));
+  };
+  time(MessageTimes::kDeliverAfter, times.deliver_after_ms);
+  time(MessageTimes::kTimeToLive, times.time_to_live_ms);
   WireWriter(message).Bytes(1, data);
   WireWriter(message).Bytes(2, entry);
   return message;
@@ -81,12 +87,18 @@ void Program::Publish() {
   std::vector<std::string> bodies;
   const uint64_t count = 1 + Below(OneIn(10) ? 40 : 5);
   const uint64_t most = OneIn(8) ? 20'000 : 600;
+  const bool timed = OneIn(4);
   for (uint64_t i = 0; i < count; ++i) {
+    MessageTimes times;
+    if (timed && OneIn(3)) times.deliver_after_ms = static_cast<int64_t>(1 + Below(5'000));
+    if (timed && OneIn(3)) times.time_to_live_ms = static_cast<int64_t>(1 + Below(5'000));
     bodies.push_back(MessageOfKind(static_cast<char>('a' + Below(3)),
-                                   OneIn(3) ? "" : absl::StrCat("key-", Below(5)),
+                                   OneIn(3) ? "" : absl::StrCat("key-", Below(5)), times,
                                    NumberedBody(random_() % 1'000'000'000, Below(most + 1))));
   }
   auto batch = std::make_shared<Batch>(bodies);
+  batch->TakeTimesOf(bodies);
+  t->may_expire |= batch->expires;
   if (!p.name.empty()) {
     uint64_t number = p.next_batch;
     if (OneIn(8) && number > 1) number -= 1 + Below(std::min<uint64_t>(number - 1, 3));
@@ -132,7 +144,9 @@ void Program::OnAnswer(SimTopic& t, Publisher& p, Batch& batch) {
       break;
     case absl::StatusCode::kResourceExhausted:
       if (limit_ == 0 && t.config.budget_bytes == 0) Fail("full without a limit");
-      if (t.config.full_policy == FullPolicy::kBlock && batch.bytes < (40 << 10)) {
+      // What is scheduled takes more.
+      if (t.config.full_policy == FullPolicy::kBlock &&
+          batch.bytes < (batch.scheduled ? 30u << 10 : 40u << 10)) {
         Fail("refused, where it should wait");
       }
       if (result.retry_after_ms <= 0) Fail("no time to retry after");
@@ -144,7 +158,9 @@ void Program::OnAnswer(SimTopic& t, Publisher& p, Batch& batch) {
     if (!p.name.empty()) p.next_batch = std::max<uint64_t>(1, p.last_taken + 1);
     return;
   }
-  if (result.count != batch.count && !result.duplicate) Fail("a batch was not taken whole");
+  if (result.count + result.scheduled != batch.count && !result.duplicate) {
+    Fail("a batch was not taken whole");
+  }
   if (result.duplicate) {
     const auto known = t.taken.find(key);
     if (known == t.taken.end()) return Fail("a duplicate of nothing");
@@ -159,14 +175,51 @@ void Program::OnAnswer(SimTopic& t, Publisher& p, Batch& batch) {
     }
     p.last_taken = batch.batch;
   }
-  if (result.first_sequence != t.next_sequence) Fail("a hole in the sequences");
-  t.next_sequence = result.first_sequence + result.count;
-  const std::vector<std::string> bodies = Bodies(batch.records, batch.bytes);
-  for (size_t i = 0; i < bodies.size(); ++i) {
-    const auto [known, added] = t.model.bodies.emplace(result.first_sequence + i, bodies[i]);
-    if (known->second != bodies[i]) Fail("delivered bytes are not those published");
-  }
+  OnTaken(t, batch);
   if (OneIn(20)) Publish();  // from within the answer
+}
+
+void Program::OnTaken(SimTopic& t, const Batch& batch) {
+  const PublishResult& result = batch.result;
+  const int64_t now = world_.clock.steady_ms;
+  uint64_t sequence = result.first_sequence;
+  for (const std::string& body : Bodies(batch.records, batch.bytes)) {
+    const MessageTimes times = ReadTimes(body);
+    if (times.scheduled()) {
+      t.schedule.emplace(now + times.deliver_after_ms, body);
+      continue;
+    }
+    const auto [known, added] = t.model.bodies.emplace(sequence, body);
+    if (known->second != body) Fail("delivered bytes are not those published");
+    t.answered.insert(sequence++);
+  }
+  if (result.count == 0) return;
+  if (sequence != result.first_sequence + result.count) Fail("an answer has another count");
+  if (result.first_sequence < t.next_sequence) return Fail("a sequence twice");
+  t.unanswered += result.first_sequence - t.next_sequence;
+  const auto due = std::distance(t.schedule.begin(), t.schedule.upper_bound(now - 1));
+  if (t.unanswered > static_cast<uint64_t>(due)) {
+    Fail("a hole in the sequences, or something was published before its time");
+  }
+  t.next_sequence = result.first_sequence + result.count;
+}
+
+uint64_t Program::LearnSchedule(SimTopic& t) {
+  const uint64_t end = t.topic->end_sequence();
+  auto due = t.schedule.begin();
+  for (uint64_t sequence = 1; sequence < end; ++sequence) {
+    if (t.answered.contains(sequence)) continue;
+    if (due == t.schedule.end()) {
+      Fail(absl::StrCat("message ", sequence, ": was never published"));
+      break;
+    }
+    const auto [known, added] = t.model.bodies.emplace(sequence, due->second);
+    if (known->second != due->second) {
+      Fail(absl::StrCat("message ", sequence, ": is not what was due at ", due->first));
+    }
+    ++due;
+  }
+  return static_cast<uint64_t>(std::distance(due, t.schedule.end()));
 }
 
 void Program::Abandon() {
