@@ -139,9 +139,12 @@ absl::Status Daemon::Start() {
 
 absl::Status Daemon::MakeDeclaredTopics() {
   for (const Config::TopicDeclaration& t : config_.topics) {
-    const TopicConfig topic_config = {ToPolicy(t.full_policy), t.budget_bytes,
-                                      absl::ToInt64Milliseconds(t.retention_age), t.retention_bytes,
-                                      absl::ToInt64Milliseconds(t.idle_expiry)};
+    const TopicConfig topic_config = {ToPolicy(t.full_policy),
+                                      t.budget_bytes,
+                                      absl::ToInt64Milliseconds(t.retention_age),
+                                      t.retention_bytes,
+                                      absl::ToInt64Milliseconds(t.idle_expiry),
+                                      absl::ToInt64Milliseconds(t.dedup_window)};
     if (absl::Status s = broker_.CreateTopic(t.name, topic_config).status(); !s.ok()) return s;
   }
   // Topics first: any of them may be another's dead-letter topic.

@@ -17,6 +17,7 @@ struct TopicConfig {
   int64_t retention_age_ms = 0;  // 0: never
   uint64_t retention_bytes = 0;  // 0: no limit
   int64_t idle_expiry_ms = 0;    // 0: never
+  int64_t dedup_window_ms = 120'000;
 };
 
 // How long a message waits before it is delivered again; see Backoff. max_ms 0: not at all.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "broker/engine/actor.h"
@@ -41,6 +42,9 @@ class PublishCommand : public Command {
   // command.
   const std::string* producer = nullptr;
   uint64_t batch = 0;
+  // Recognises a batch sent twice in the place of its number, with or without a producer; empty:
+  // none. Must outlive the command.
+  std::string_view dedup_id = {};
   // Turns true, by any thread, when nobody waits for the answer any more: a batch still waiting for
   // room is then not taken. See Topic::DropAbandoned. Null: never. Must outlive the command.
   const std::atomic<bool>* abandoned = nullptr;

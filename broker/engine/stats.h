@@ -27,7 +27,8 @@ class Counter {
   X(blocked_batches)             \
   X(dropped_messages)            \
   X(expired_messages)            \
-  X(duplicate_batches)
+  X(duplicate_batches)           \
+  X(forgotten_ids)
 
 // The one list of a subscription's figures; meanings in proto, SubscriptionStats.
 #define ESTIBA_SUBSCRIPTION_COUNTERS(X) \

@@ -14,7 +14,7 @@ namespace {
 
 // What a publisher is told to wait when memory is full.
 constexpr int64_t kRetryAfterMs = 100;
-// What a topic remembers of its producers takes at most this part of its limit.
+// What a topic remembers of its producers takes at most this part of its limit; so do its ids.
 constexpr uint64_t kProducerShare = 8;
 // A batch that takes more than the limit without this part of it is not waited with.
 constexpr uint64_t kBlockReserve = 4;
@@ -34,6 +34,8 @@ Topic::Topic(std::string name, const TopicConfig& config, const Surroundings& su
       keep_(log_.At(1)),
       left_behind_charge_(storage_),
       producers_(Limit() == 0 ? std::numeric_limits<uint64_t>::max() : Limit() / kProducerShare),
+      dedup_(config.dedup_window_ms,
+             Limit() == 0 ? std::numeric_limits<uint64_t>::max() : Limit() / kProducerShare),
       producers_charge_(storage_) {
   NoteHeld();
 }
@@ -137,10 +139,15 @@ void Topic::Taken(PublishCommand* command, uint64_t first, uint32_t count) {
   command->result.first_sequence = first;
   command->result.count = count;
   command->result.scheduled = command->count - count;
-  if (command->producer != nullptr) {
-    producers_.Record(*command->producer, command->batch,
-                      {first, count, command->result.scheduled});
-    producers_charge_.Set(producers_.bytes());
+  const ProducerTable::Taken taken = {first, count, command->result.scheduled};
+  if (!command->dedup_id.empty()) {
+    dedup_.Record(command->producer == nullptr ? std::string_view() : *command->producer,
+                  command->dedup_id, taken, around_.clock.SteadyMillis());
+    counters_.forgotten_ids.Set(dedup_.forgotten());
+    ChargeProducers();
+  } else if (command->producer != nullptr) {
+    producers_.Record(*command->producer, command->batch, taken);
+    ChargeProducers();
   }
   answered_.push_back(command);
 }
@@ -151,19 +158,30 @@ uint64_t Topic::SpaceFor(const PublishCommand& command) {
   return space + command.count * Schedule::kMostBeside + Schedule::kReserve;
 }
 
+void Topic::AnswerDuplicate(PublishCommand* command, const ProducerTable::Taken& taken) {
+  counters_.duplicate_batches.Add(1);
+  command->result.first_sequence = taken.first_sequence;
+  command->result.count = taken.count;
+  command->result.scheduled = taken.scheduled;
+  command->result.duplicate = true;
+  answered_.push_back(command);
+}
+
 bool Topic::RecogniseDuplicate(PublishCommand* command) {
+  if (!command->dedup_id.empty()) {
+    const auto taken =
+        dedup_.Look(command->producer == nullptr ? std::string_view() : *command->producer,
+                    command->dedup_id, around_.clock.SteadyMillis());
+    if (taken) AnswerDuplicate(command, *taken);
+    return taken.has_value();
+  }
   if (command->producer == nullptr) return false;
   const ProducerTable::Answer answer = producers_.Look(*command->producer, command->batch);
   switch (answer.verdict) {
     case ProducerTable::Verdict::kNew:
       return false;
     case ProducerTable::Verdict::kDuplicate:
-      counters_.duplicate_batches.Add(1);
-      command->result.first_sequence = answer.taken.first_sequence;
-      command->result.count = answer.taken.count;
-      command->result.scheduled = answer.taken.scheduled;
-      command->result.duplicate = true;
-      answered_.push_back(command);
+      AnswerDuplicate(command, answer.taken);
       return true;
     case ProducerTable::Verdict::kForgotten:
       Answer(command, absl::AbortedError(absl::StrCat("batch: ", command->batch,

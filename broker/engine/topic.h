@@ -17,6 +17,7 @@
 #include "broker/engine/bookkeeping.h"
 #include "broker/engine/config.h"
 #include "broker/engine/control.h"
+#include "broker/engine/dedup_table.h"
 #include "broker/engine/expiry.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/notice.h"
@@ -148,6 +149,8 @@ class Topic final : public Actor, private BudgetWaiter {
   enum class Dropped { kDone, kNothingLeft, kNotFollowed };
   Dropped TryDropFor(absl::FunctionRef<bool()> append);
   bool RecogniseDuplicate(PublishCommand* command);
+  void AnswerDuplicate(PublishCommand* command, const ProducerTable::Taken& taken);
+  void ChargeProducers() { producers_charge_.Set(producers_.bytes() + dedup_.bytes()); }
   void AnswerFull(PublishCommand* command);
   void Answer(PublishCommand* command, absl::Status status);
   // Whether it is this topic's own budget that has no room.
@@ -237,7 +240,8 @@ class Topic final : public Actor, private BudgetWaiter {
   std::deque<PublishCommand*> waiting_publishes_;
   bool waiting_for_budget_ = false;
   ProducerTable producers_;
-  Bookkeeping producers_charge_;
+  DedupTable dedup_;
+  Bookkeeping producers_charge_;  // and ids
   bool appended_ = false;
   size_t detached_ = 0;              // since the last WakeSubscriptions
   uint64_t size_checked_bytes_ = 0;  // published_bytes when retention by size was looked at last

@@ -112,6 +112,8 @@ bool Topic::IdleExpired(int64_t steady_ms) {
 }
 
 void Topic::HandleRest() {
+  dedup_.Expire(around_.clock.SteadyMillis());
+  ChargeProducers();
   const uint64_t end = log_.end_sequence();
   const bool consumed =
       keep_ ? keep_.sequence() == end

@@ -52,6 +52,7 @@ struct Config {
     absl::Duration retention_age;
     uint64_t retention_bytes = 0;
     absl::Duration idle_expiry;  // 0: never
+    absl::Duration dedup_window = absl::Minutes(2);
     std::vector<SubscriptionDeclaration> subscriptions;
   };
 

@@ -18,7 +18,7 @@ namespace {
 
 constexpr absl::string_view kTopicKeys[] = {"name",          "full-policy",     "budget",
                                             "retention-age", "retention-bytes", "idle-expiry",
-                                            "subscriptions"};
+                                            "dedup-window",  "subscriptions"};
 constexpr absl::string_view kSubscriptionKeys[] = {
     "name",        "ack-deadline", "from",         "filter",       "ordered",     "min-backoff",
     "max-backoff", "dead-letter",  "max-attempts", "retain-acked", "idle-expiry", "exactly-once"};
@@ -88,6 +88,7 @@ class Reader {
     const auto to_bytes = [](absl::string_view t) { return ParseBytes(t, kTopicBytesRange); };
     const auto to_age = [](absl::string_view t) { return ParseTime(t, kRetentionAgeRange); };
     const auto to_idle = [](absl::string_view t) { return ParseTime(t, kIdleExpiryRange); };
+    const auto to_window = [](absl::string_view t) { return ParseTime(t, kDedupWindowRange); };
     const auto to_policy = [](absl::string_view t) { return ParseChoice(t, kFullPolicyNames); };
     const absl::Status status = First({
         ReadName(*map, &topic_names_, &topic.name),
@@ -97,6 +98,7 @@ class Reader {
         Take(*map, "retention-age", to_age, [&](absl::Duration v) { topic.retention_age = v; }),
         Take(*map, "retention-bytes", to_bytes, [&](uint64_t v) { topic.retention_bytes = v; }),
         Take(*map, "idle-expiry", to_idle, [&](absl::Duration v) { topic.idle_expiry = v; }),
+        Take(*map, "dedup-window", to_window, [&](absl::Duration v) { topic.dedup_window = v; }),
         ReadSubscriptions(*map, &topic),
     });
     if (!status.ok()) return status;

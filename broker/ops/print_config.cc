@@ -44,6 +44,9 @@ void Emit(YAML::Emitter& out, const Config::TopicDeclaration& topic) {
   out << YAML::Key << "budget" << YAML::Value << FormatByteSize(topic.budget_bytes);
   out << YAML::Key << "retention-age" << YAML::Value << FormatTime(topic.retention_age);
   out << YAML::Key << "retention-bytes" << YAML::Value << FormatByteSize(topic.retention_bytes);
+  if (topic.dedup_window != Config::TopicDeclaration().dedup_window) {
+    out << YAML::Key << "dedup-window" << YAML::Value << FormatTime(topic.dedup_window);
+  }
   if (topic.idle_expiry > absl::ZeroDuration()) {
     out << YAML::Key << "idle-expiry" << YAML::Value << FormatTime(topic.idle_expiry);
   }

@@ -43,6 +43,7 @@ inline constexpr BytesRange kTopicBytesRange{uint64_t{64} << 10, kLargestByteSiz
 inline constexpr TimeRange kRetentionAgeRange{absl::Seconds(1), absl::Hours(24 * 31), true};
 inline constexpr TimeRange kAckDeadlineRange{absl::Milliseconds(100), absl::Seconds(600)};
 inline constexpr TimeRange kIdleExpiryRange{absl::Seconds(1), absl::Hours(24 * 366), true};
+inline constexpr TimeRange kDedupWindowRange{absl::Seconds(1), absl::Hours(1), false};
 inline constexpr TimeRange kBackoffRange{absl::Milliseconds(1), absl::Seconds(600), true};
 
 inline constexpr absl::string_view kFullPolicyNames[] = {"reject", "block", "drop-oldest"};

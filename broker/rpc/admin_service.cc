@@ -51,6 +51,13 @@ absl::Status ReadConfig(const v1::TopicConfig& in, TopicConfig* out) {
   }
   if (in.budget_bytes() != 0) out->budget_bytes = in.budget_bytes();
   if (in.retention_bytes() != 0) out->retention_bytes = in.retention_bytes();
+  if (in.has_dedup_window()) {
+    if (absl::Status s = ReadMillis("config.dedup_window", in.dedup_window(), kMinDedupWindowMs,
+                                    kMaxDedupWindowMs, &out->dedup_window_ms);
+        !s.ok()) {
+      return s;
+    }
+  }
   if (in.has_idle_expiry()) {
     if (absl::Status s = ReadMillis("config.idle_expiry", in.idle_expiry(), kMinIdleExpiryMs,
                                     kMaxIdleExpiryMs, &out->idle_expiry_ms);

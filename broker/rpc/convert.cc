@@ -179,6 +179,7 @@ void WriteTopic(const Topic& topic, v1::Topic* out) {
   if (topic.config().retention_age_ms > 0) {
     WriteMillis(topic.config().retention_age_ms, config->mutable_retention_age());
   }
+  WriteMillis(topic.config().dedup_window_ms, config->mutable_dedup_window());
   if (topic.config().idle_expiry_ms > 0) {
     WriteMillis(topic.config().idle_expiry_ms, config->mutable_idle_expiry());
   }
@@ -189,6 +190,7 @@ void WriteTopic(const Topic& topic, v1::Topic* out) {
   stats->set_held_bytes(from.held_bytes);
   stats->set_held_messages(from.held_messages);
   stats->set_scheduled_messages(from.scheduled_messages);
+  stats->set_forgotten_ids(from.figures.forgotten_ids);
   stats->set_subscriptions(from.subscriptions);
   stats->set_published_messages(from.figures.published_messages);
   stats->set_published_bytes(from.figures.published_bytes);

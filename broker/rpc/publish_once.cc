@@ -12,7 +12,7 @@ namespace estiba {
 namespace {
 
 // Field numbers of estiba.v1.PublishOnceResponse.
-enum Field : uint32_t { kFirstSequence = 1, kCount = 2, kScheduled = 3 };
+enum Field : uint32_t { kFirstSequence = 1, kCount = 2, kScheduled = 3, kDuplicate = 4 };
 
 }  // namespace
 
@@ -26,12 +26,18 @@ class PublishOnce::Batch final : public PublishCommand {
     count = request_.count;
     scheduled = request_.scheduled;
     expires = request_.expires;
+    producer_ = request_.producer;
+    producer = producer_.empty() ? nullptr : &producer_;
+    dedup_id = request_.dedup_id;
     abandoned = &handler_->abandoned_;
   }
 
   absl::Status Check() const {
     if (!well_formed_) {
       return absl::InvalidArgumentError("request: not a well-formed estiba.v1.PublishOnceRequest");
+    }
+    if (request_.refusal.ok() && !producer_.empty() && request_.dedup_id.empty()) {
+      return absl::InvalidArgumentError("producer: only together with dedup_id");
     }
     return request_.refusal;
   }
@@ -45,6 +51,7 @@ class PublishOnce::Batch final : public PublishCommand {
       writer.Varint(kFirstSequence, result.first_sequence);
       writer.Varint(kCount, result.count);
       if (result.scheduled != 0) writer.Varint(kScheduled, result.scheduled);
+      if (result.duplicate) writer.Varint(kDuplicate, 1);
       call.WriteAndFinish(ToBuffer(response));
     } else {
       call.Finish(result.status, result.retry_after_ms);
@@ -56,6 +63,7 @@ class PublishOnce::Batch final : public PublishCommand {
   const boost::intrusive_ptr<PublishOnce> handler_;
   ReceivedBytes bytes_;
   PublishRequestView request_;
+  std::string producer_;
   bool well_formed_ = false;
 };
 

@@ -9,7 +9,7 @@
 namespace estiba {
 namespace {
 
-enum Field : uint32_t { kTopic = 1, kMessages = 2, kBatch = 3, kProducer = 4 };
+enum Field : uint32_t { kTopic = 1, kMessages = 2, kBatch = 3, kProducer = 4, kDedupId = 5 };
 
 void AddRecord(std::string_view record, bool canonical, std::string_view message,
                PublishRequestView* request) {
@@ -67,6 +67,8 @@ bool ParsePublishRequest(std::string_view bytes, PublishRequestView* request) {
       if (!reader.ReadVarint(&request->batch)) return false;
     } else if (field == kProducer && type == WireReader::kLength) {
       if (!reader.ReadBytes(&request->producer)) return false;
+    } else if (field == kDedupId && type == WireReader::kLength) {
+      if (!reader.ReadBytes(&request->dedup_id)) return false;
     } else if (!reader.Skip(type)) {
       return false;
     }
@@ -77,6 +79,12 @@ bool ParsePublishRequest(std::string_view bytes, PublishRequestView* request) {
   } else if (request->count > kMaxBatchMessages) {
     request->refusal = absl::InvalidArgumentError(
         absl::StrCat("messages: ", request->count, ": at most ", kMaxBatchMessages));
+  } else if (request->producer.size() > kMaxProducerBytes) {
+    request->refusal = absl::InvalidArgumentError(absl::StrCat(
+        "producer: ", request->producer.size(), " bytes: at most ", kMaxProducerBytes));
+  } else if (request->dedup_id.size() > kMaxDedupIdBytes) {
+    request->refusal = absl::InvalidArgumentError(
+        absl::StrCat("dedup_id: ", request->dedup_id.size(), " bytes: at most ", kMaxDedupIdBytes));
   }
   return true;
 }

@@ -19,6 +19,7 @@ struct PublishRequestView {
   bool expires = false;
   uint64_t batch = 0;
   std::string_view producer;
+  std::string_view dedup_id;
   // Why the batch cannot be taken, though the request could be read.
   absl::Status refusal;
   // Only used where a client's encoder has put other fields between the messages.

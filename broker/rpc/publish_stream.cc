@@ -106,6 +106,7 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
   batch->count = batch->request.count;
   batch->scheduled = batch->request.scheduled;
   batch->expires = batch->request.expires;
+  batch->dedup_id = batch->request.dedup_id;
   batch->producer = producer_.empty() ? nullptr : &producer_;
   batch->abandoned = &abandoned_;
 
@@ -139,7 +140,7 @@ TopicPtr PublishStream::Route(Batch* batch) {
     return refuse(absl::InvalidArgumentError(
         absl::StrCat("producer: ", producer_.size(), " bytes: at most ", kMaxProducerBytes)));
   }
-  if (!producer_.empty() && request.batch == 0) {
+  if (!producer_.empty() && request.dedup_id.empty() && request.batch == 0) {
     return refuse(absl::InvalidArgumentError("batch: 0: with a producer, numbers begin above 0"));
   }
   const bool same_topic = request.topic.empty() || request.topic == topic_name_;

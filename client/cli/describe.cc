@@ -132,6 +132,7 @@ std::string TopicDetail(const TopicInfo& topic, bool color) {
        {"budget", BytesOr(topic.config.budget_bytes, "the broker's")},
        {"retention", absl::StrCat(DurationOr(topic.config.retention_age, "any age"), ", ",
                                   BytesOr(topic.config.retention_bytes, "any size"))},
+       {"ids remembered for", HumanDuration(topic.config.dedup_window)},
        {"deleted when idle for", DurationOr(topic.config.idle_expiry, "never")},
        {"held", absl::StrCat(HumanCount(stats.held_messages), " messages, ",
                              Bytes(stats.held_bytes), " of memory")},

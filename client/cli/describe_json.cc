@@ -14,6 +14,7 @@ ordered_json ToJson(const TopicInfo& topic) {
                          {"budget_bytes", topic.config.budget_bytes},
                          {"retention_age", absl::ToDoubleSeconds(topic.config.retention_age)},
                          {"retention_bytes", topic.config.retention_bytes},
+                         {"dedup_window", absl::ToDoubleSeconds(topic.config.dedup_window)},
                          {"idle_expiry", absl::ToDoubleSeconds(topic.config.idle_expiry)}};
   return {{"name", topic.name},
           {"config", std::move(config)},
@@ -23,6 +24,7 @@ ordered_json ToJson(const TopicInfo& topic) {
             {"held_bytes", stats.held_bytes},
             {"held_messages", stats.held_messages},
             {"scheduled_messages", stats.scheduled_messages},
+            {"forgotten_ids", stats.forgotten_ids},
             {"subscriptions", stats.subscriptions},
             {"published_messages", stats.published_messages},
             {"published_bytes", stats.published_bytes},

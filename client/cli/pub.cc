@@ -17,6 +17,7 @@
 #include "client/cli/publish_job.h"
 #include "client/cli/terminal.h"
 #include "client/cli/units.h"
+#include "estiba/admin.h"
 
 namespace estiba::cli {
 namespace {
@@ -30,6 +31,7 @@ constexpr char kHelp[] =
   find . -print0 | estiba pub files --null           records that end with a NUL byte
   estiba pub orders --key anna --attribute kind=new 'an order'
   estiba sub a --drain --json | estiba pub b --json-lines    copy a topic
+  estiba pub orders --dedup-id order-4711 'an order'    once, however often this is repeated
   estiba pub reminders --delay 1h --ttl 10m 'stand up'    published in an hour, of use for ten minutes
   estiba pub load --file x.log --repeat 10 --rate 50k/s
 
@@ -51,6 +53,7 @@ struct PubOptions {
   std::vector<std::string> attributes;
   std::string key;
   MessageTiming timing;
+  DedupId dedup;
   std::optional<double> rate;
   uint64_t repeat = 1;
   std::optional<uint64_t> batch_count;
@@ -78,6 +81,11 @@ std::string WhatIsWrong(const PubOptions& options) {
     if (attribute.find('=') == std::string::npos || attribute.front() == '=') {
       return absl::StrCat("--attribute '", attribute, "' is not of the form key=value");
     }
+  }
+  if (options.dedup.id.empty())
+    return options.dedup.producer.empty() ? "" : "--producer needs --dedup-id";
+  if (options.messages.empty() || options.repeat > 1 || options.rate) {
+    return "--dedup-id publishes the messages of the command line, once, as one batch";
   }
   return "";
 }
@@ -173,10 +181,61 @@ void Report(const PubOptions& options, const Context& context, const PublishJob&
   WriteFully(STDERR_FILENO, text + "\n").IgnoreError();
 }
 
+// All messages in one batch, which is stored once although the command may run twice.
+int RunPubOnce(const Context& context, const PubOptions& options) {
+  const PublishJob::Options job = JobOptions(options, context);
+  std::vector<Message> messages;
+  for (const std::string& text : options.messages) {
+    Message message{.data = text};
+    if (options.json_lines) {
+      absl::StatusOr<Message> parsed = ParseMessageJson(text);
+      if (!parsed.ok()) return Fail(context, "argument", parsed.status());
+      message = *std::move(parsed);
+    }
+    message.attributes.insert(message.attributes.begin(), job.attributes.begin(),
+                              job.attributes.end());
+    if (message.ordering_key.empty()) message.ordering_key = options.key;
+    if (!message.timing.scheduled()) {
+      message.timing.deliver_after = options.timing.deliver_after;
+      message.timing.deliver_at = options.timing.deliver_at;
+    }
+    if (message.timing.time_to_live == absl::ZeroDuration()) {
+      message.timing.time_to_live = options.timing.time_to_live;
+    }
+    messages.push_back(std::move(message));
+  }
+  const Client client(context.MakeClientOptions("pub"));
+  Admin admin(client, context.timeout);
+  const absl::StatusOr<PublishedBatch> batch =
+      admin.PublishOnce(options.topic, messages, options.dedup);
+  if (!batch.ok()) {
+    return Fail(context, absl::StrCat("cannot publish to '", options.topic, "'"), batch.status());
+  }
+  const uint64_t last = batch->count == 0 ? 0 : batch->first_sequence + batch->count - 1;
+  if (context.json) {
+    nlohmann::ordered_json json = {{"topic", options.topic},
+                                   {"messages", messages.size()},
+                                   {"duplicate", batch->duplicate},
+                                   {"scheduled", batch->scheduled}};
+    if (batch->count > 0) {
+      json["first_sequence"] = batch->first_sequence;
+      json["last_sequence"] = last;
+    }
+    PrintJson(json);
+  } else if (!options.quiet) {
+    std::string text = batch->duplicate ? "was published before" : "published";
+    if (batch->count > 0) absl::StrAppend(&text, ", sequences ", batch->first_sequence, "..", last);
+    if (batch->scheduled > 0) absl::StrAppend(&text, "; scheduled for later: ", batch->scheduled);
+    WriteFully(STDERR_FILENO, text + "\n").IgnoreError();
+  }
+  return kExitOk;
+}
+
 int RunPub(const Context& context, const PubOptions& options) {
   if (const std::string wrong = WhatIsWrong(options); !wrong.empty()) {
     return FailUsage(context, wrong);
   }
+  if (!options.dedup.id.empty()) return RunPubOnce(context, options);
   Interrupt interrupt;
   const Client client(context.MakeClientOptions("pub"));
   if (const absl::Status reachable = CheckServing(client, context); !reachable.ok()) {
@@ -232,6 +291,14 @@ void AddPub(CLI::App& app, Context& context) {
       ->excludes(delay);
   AddDuration(*command, "--ttl", options->timing.time_to_live,
               "Not delivered any more so long after that: up to 366d; default: never too late");
+  command
+      ->add_option("--dedup-id", options->dedup.id,
+                   "One batch that is stored once: sent again with this id in the topic's "
+                   "dedup window (2m), it is answered as the first time")
+      ->type_name("ID");
+  command
+      ->add_option("--producer", options->dedup.producer, "Whose id that is (default: anybody's)")
+      ->type_name("NAME");
   AddRate(*command, "-r,--rate", options->rate, "Publish no faster than this");
   AddCount(*command, "--repeat", options->repeat, "Publish the whole input N times");
   AddCount(*command, "--batch-count", options->batch_count, "Most messages in a batch (10,000)");

@@ -42,6 +42,7 @@ struct CreateOptions {
   std::string topic;
   SubscriptionConfig config;
   StartFrom from = StartFrom::Earliest();
+  std::string last;  // "topic", "key", or empty
   bool if_missing = false;
 };
 
@@ -50,9 +51,16 @@ Admin MakeAdmin(const Context& context) {
 }
 
 int Create(const Context& context, const CreateOptions& options) {
+  if (!options.last.empty() && options.last != "topic" && options.last != "key") {
+    return FailUsage(context,
+                     absl::StrCat("--last: '", options.last, "' is neither 'topic' nor 'key'"));
+  }
+  const StartFrom from = options.last == "topic" ? StartFrom::Last()
+                         : options.last == "key" ? StartFrom::LastOfEachKey()
+                                                 : options.from;
   Admin admin = MakeAdmin(context);
   absl::StatusOr<SubscriptionInfo> subscription =
-      admin.CreateSubscription(options.name, options.topic, options.config, options.from);
+      admin.CreateSubscription(options.name, options.topic, options.config, from);
   const bool existed = absl::IsAlreadyExists(subscription.status()) && options.if_missing;
   if (existed) subscription = admin.GetSubscription(options.name);
   const std::string doing = absl::StrCat("cannot create subscription '", options.name, "'");
@@ -121,8 +129,14 @@ void AddCreate(CLI::App& subscription, Context& context) {
   AddDuration(*command, "--ack-deadline", options->config.ack_deadline,
               "What is not acked by then is delivered again: 100ms-10m (default 10s)");
   AddSubscriptionPolicies(*command, options->config);
-  AddStartFrom(*command, "--from", options->from,
-               "earliest (default), latest, a sequence, a time (RFC 3339) or '10m ago'");
+  CLI::Option* from =
+      AddStartFrom(*command, "--from", options->from,
+                   "earliest (default), latest, a sequence, a time (RFC 3339) or '10m ago'");
+  command
+      ->add_flag("--last{topic}", options->last,
+                 "Begin with the last message that is still kept, or with --last=key the last one "
+                 "of each ordering key")
+      ->excludes(from);
   command->add_flag("--if-missing", options->if_missing, "One that exists on this topic is fine");
   command->callback([&context, options] {
     context.run = [&context, options] { return Create(context, *options); };

@@ -113,6 +113,8 @@ void AddCreate(CLI::App& topic, Context& context) {
            "Most memory it may hold, 64KiB or more (default: the broker's budget)");
   AddDuration(*command, "--retention-age", options->config.retention_age,
               "Give up older messages, consumed or not: 1s-31d (default: never)");
+  AddDuration(*command, "--dedup-window", options->config.dedup_window,
+              "How long a batch's dedup id is remembered: 1s-1h (default 2m)");
   AddDuration(*command, "--idle-expiry", options->config.idle_expiry,
               "Deleted when nobody has used it for this long: 1s-366d (default never)");
   AddBytes(*command, "--retention-bytes", options->config.retention_bytes,

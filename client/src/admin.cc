@@ -180,15 +180,19 @@ absl::StatusOr<uint32_t> Admin::CloseConnection(uint64_t id) {
 }
 
 absl::StatusOr<PublishedBatch> Admin::PublishOnce(const std::string& topic,
-                                                  absl::Span<const Message> messages) {
+                                                  absl::Span<const Message> messages,
+                                                  const DedupId& dedup) {
   v1::PublishOnceRequest request;
   request.set_topic(topic);
+  request.set_dedup_id(dedup.id);
+  request.set_producer(dedup.producer);
   for (const Message& message : messages) ToProto(message, *request.add_messages());
   v1::PublishOnceResponse response;
   absl::Status status = connection_->Unary("/estiba.v1.Broker/PublishOnce", request, response,
                                            absl::Now() + timeout_);
   if (!status.ok()) return status;
-  return PublishedBatch{response.first_sequence(), response.count(), false};
+  return PublishedBatch{response.first_sequence(), response.count(), response.scheduled(),
+                        response.duplicate()};
 }
 
 }  // namespace estiba

@@ -12,6 +12,9 @@ void ToProto(const TopicConfig& config, v1::TopicConfig& out) {
     ToProto(config.retention_age, *out.mutable_retention_age());
   }
   out.set_retention_bytes(config.retention_bytes);
+  if (config.dedup_window != absl::ZeroDuration()) {
+    ToProto(config.dedup_window, *out.mutable_dedup_window());
+  }
   if (config.idle_expiry != absl::ZeroDuration()) {
     ToProto(config.idle_expiry, *out.mutable_idle_expiry());
   }
@@ -88,6 +91,7 @@ TopicInfo FromProto(const v1::Topic& topic) {
   info.config.budget_bytes = config.budget_bytes();
   info.config.retention_age = FromProto(config.retention_age());
   info.config.retention_bytes = config.retention_bytes();
+  info.config.dedup_window = FromProto(config.dedup_window());
   info.config.idle_expiry = FromProto(config.idle_expiry());
   info.create_time = FromProto(topic.create_time());
   const v1::TopicStats& stats = topic.stats();
@@ -95,6 +99,7 @@ TopicInfo FromProto(const v1::Topic& topic) {
   info.stats.held_bytes = stats.held_bytes();
   info.stats.held_messages = stats.held_messages();
   info.stats.scheduled_messages = stats.scheduled_messages();
+  info.stats.forgotten_ids = stats.forgotten_ids();
   info.stats.subscriptions = stats.subscriptions();
   info.stats.published_messages = stats.published_messages();
   info.stats.published_bytes = stats.published_bytes();

@@ -52,6 +52,28 @@ TEST_CASE("lines of standard input go the same way, the last without its newline
   CHECK(shell.Estiba({"sub", "t", "--count", "4"}).stdout_text == "a\n\n\r\nlast\n");
 }
 
+TEST_CASE("with a dedup id, messages are published once") {
+  const Shell shell;
+  REQUIRE(shell.Estiba({"topic", "create", "t", "--dedup-window", "1m"}).status.code == 0);
+  CHECK(shell.Json({"topic", "get", "t"})["config"]["dedup_window"] == 60);
+  const json first = shell.Json({"pub", "t", "--dedup-id", "4711", "--key", "k", "a", "b"});
+  CHECK(first["duplicate"] == false);
+  CHECK(first["last_sequence"] == 2);
+  const json again = shell.Json({"pub", "t", "--dedup-id", "4711", "--key", "k", "a", "b"});
+  CHECK(again["duplicate"] == true);
+  CHECK(again["first_sequence"] == 1);
+  CHECK_THAT(shell.Estiba({"pub", "t", "--dedup-id", "4711", "a"}).stderr_text,
+             HasText("was published before, sequences 1..2"));
+  CHECK(shell.Json({"pub", "t", "--dedup-id", "4711", "--producer", "p", "c"})["first_sequence"] ==
+        3);
+  CHECK(shell.Lines({"sub", "t", "--count", "3"})[0]["ordering_key"] == "k");
+  CHECK(shell.Json({"topic", "get", "t"})["stats"]["duplicate_batches"] == 2);
+  CHECK(shell.Estiba({"pub", "t", "--dedup-id", "x"}, "line\n").status.code == 2);
+  CHECK(shell.Estiba({"pub", "t", "--producer", "p", "x"}).status.code == 2);
+  CHECK_THAT(shell.Estiba({"pub", "t", "--dedup-id", std::string(129, 'x'), "x"}).stderr_text,
+             HasText("dedup_id: 129 bytes: at most 128"));
+}
+
 TEST_CASE("messages are published later, and outlive their time") {
   const Shell shell;
   REQUIRE(shell.Estiba({"subscription", "create", "s", "t"}).status.code == 3);
@@ -92,6 +114,9 @@ TEST_CASE("a consumer may begin with the last message, or the last one of each k
   REQUIRE(shell.Estiba({"pub", "t", "4"}).status.code == 0);
   CHECK(shell.Estiba({"sub", "--last", "t", "--until-idle", "300ms"}).stdout_text == "4\n");
   CHECK(shell.Estiba({"sub", "--last=key", "t", "--count", "2"}).stdout_text == "2\n3\n");
+  CHECK(shell.Estiba({"subscription", "create", "named", "t", "--last"}).status.code == 0);
+  CHECK(shell.Estiba({"sub", "t", "--subscription", "named", "--count", "1"}).stdout_text == "4\n");
+  CHECK(shell.Estiba({"subscription", "create", "x", "t", "--last=week"}).status.code == 2);
   CHECK(shell.Estiba({"sub", "t", "--last=week"}).status.code == 2);
   CHECK(shell.Estiba({"sub", "t", "--last", "--from", "latest"}).status.code == 2);
 }

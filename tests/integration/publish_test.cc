@@ -118,6 +118,73 @@ TEST_CASE("A request without a topic goes to the topic of the one before") {
   CHECK(broker.GetTopic("b").stats().next_sequence() == 3);
 }
 
+TEST_CASE("A batch with a dedup id is stored once, by whatever call it comes") {
+  BrokerUnderTest broker;
+  v1::PublishRequest named = Batch("t", 5, {"a", "b"});
+  named.set_dedup_id("order-4711");
+  PublishStream stream(broker.client, kPublish);
+  REQUIRE(stream.Write(named));
+  named.set_batch(9);
+  REQUIRE(stream.Write(named));
+  named.set_dedup_id(std::string(129, 'x'));
+  REQUIRE(stream.Write(named));
+  const std::vector<v1::BatchResult> answers = Answers(stream, 3);
+  REQUIRE(answers.size() == 3);
+  CHECK(answers[0].batch() == 5);
+  CHECK_FALSE(answers[0].duplicate());
+  CHECK(answers[1].batch() == 9);
+  CHECK(answers[1].duplicate());
+  CHECK(answers[1].first_sequence() == 1);
+  CHECK(answers[1].count() == 2);
+  CHECK(answers[2].error().code() == kInvalid);
+  CHECK_THAT(answers[2].error().message(), HasText("dedup_id: 129 bytes: at most 128"));
+
+  v1::PublishOnceRequest once;
+  once.set_topic("t");
+  once.add_messages()->set_data("a");
+  once.set_dedup_id("order-4711");
+  v1::PublishOnceResponse response;
+  REQUIRE(broker.client.Call("/estiba.v1.Broker/PublishOnce", once, &response).ok());
+  CHECK(response.duplicate());
+  CHECK(response.count() == 2);
+  once.set_producer("another");
+  REQUIRE(broker.client.Call("/estiba.v1.Broker/PublishOnce", once, &response).ok());
+  CHECK_FALSE(response.duplicate());
+  CHECK(response.first_sequence() == 3);
+  once.clear_dedup_id();
+  const grpc::Status refused = broker.client.Call("/estiba.v1.Broker/PublishOnce", once, &response);
+  CHECK(refused.error_code() == grpc::INVALID_ARGUMENT);
+  CHECK_THAT(refused.error_message(), HasText("producer: only together with dedup_id"));
+  CHECK(broker.GetTopic("t").stats().duplicate_batches() == 2);
+}
+
+TEST_CASE("Scheduled messages are answered at once, and get their sequences later") {
+  BrokerUnderTest broker;
+  v1::PublishRequest request = Batch("t", 1, {"later", "now", "past", "over"});
+  request.mutable_messages(0)->set_deliver_after_ms(100);
+  request.mutable_messages(2)->set_deliver_at_ms(1);
+  request.mutable_messages(3)->set_deliver_at_ms(1);
+  request.mutable_messages(3)->set_time_to_live_ms(1);
+  PublishStream stream(broker.client, kPublish);
+  REQUIRE(stream.Write(request));
+  const std::vector<v1::BatchResult> answers = Answers(stream, 1);
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].first_sequence() == 1);
+  CHECK(answers[0].count() == 1);
+  CHECK(answers[0].scheduled() == 3);
+  REQUIRE(Eventually([&] { return broker.GetTopic("t").stats().next_sequence() == 5; }));
+  SubscribeStream consumer(broker.client, StartOf("t", "s", v1::ACK_MODE_AUTO));
+  CHECK(DataOf(consumer.Take(3)) == std::vector<std::string>{"now", "past", "later"});
+
+  v1::RequestRequest asked;
+  asked.set_topic("t");
+  asked.mutable_message()->set_deliver_after_ms(1);
+  v1::RequestResponse answer;
+  const grpc::Status refused = broker.client.Call("/estiba.v1.Broker/Request", asked, &answer);
+  CHECK(refused.error_code() == grpc::INVALID_ARGUMENT);
+  CHECK_THAT(refused.error_message(), HasText("a request is not scheduled"));
+}
+
 TEST_CASE("A producer's batch sent twice gets its first answer and is stored once") {
   BrokerUnderTest broker;
   v1::PublishRequest first = Batch("t", 7, {"a", "b"});

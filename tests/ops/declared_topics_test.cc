@@ -19,6 +19,7 @@ topics:
     budget: 64MiB
     retention-age: 24h
     retention-bytes: 32MiB
+    dedup-window: 90s
     subscriptions:
       - name: billing
         ack-deadline: 30s
@@ -39,6 +40,7 @@ topics:
   CHECK(topics[0].budget_bytes == 64u << 20);
   CHECK(topics[0].retention_age == absl::Hours(24));
   CHECK(topics[0].retention_bytes == 32u << 20);
+  CHECK(topics[0].dedup_window == absl::Seconds(90));
   REQUIRE(topics[0].subscriptions.size() == 2);
   CHECK(topics[0].subscriptions[0].name == "billing");
   CHECK(topics[0].subscriptions[0].ack_deadline == absl::Seconds(30));

@@ -47,8 +47,16 @@ struct TopicConfig {
   absl::Duration retention_age = absl::ZeroDuration();
   // The oldest messages beyond this are given up: 64 KiB or more. 0: no limit.
   uint64_t retention_bytes = 0;
+  // How long a batch's dedup id is remembered: 1 s - 1 h. Zero: 2 minutes.
+  absl::Duration dedup_window = absl::ZeroDuration();
   // Deleted when nobody has used it for this long: 1 s - 366 days. Zero: never.
   absl::Duration idle_expiry = absl::ZeroDuration();
+};
+
+// Names a batch, so that it is stored once although it may be sent twice.
+struct DedupId {
+  std::string id = {};        // up to 128 bytes; empty: none
+  std::string producer = {};  // whose id it is, up to 64 bytes; empty: anybody's
 };
 
 struct TopicStats {
@@ -56,6 +64,7 @@ struct TopicStats {
   uint64_t held_bytes = 0;
   uint64_t held_messages = 0;
   uint64_t scheduled_messages = 0;  // wait for their time; not in held_messages
+  uint64_t forgotten_ids = 0;       // dedup ids forgotten too early, for want of room
   uint32_t subscriptions = 0;
   // Counters since the topic was made.
   uint64_t published_messages = 0;
@@ -290,11 +299,14 @@ class Admin {
   absl::StatusOr<uint32_t> CloseConnections(const std::string& client_name);
   absl::StatusOr<uint32_t> CloseConnection(uint64_t id);
 
-  // Publishes one batch by a single call: no stream, no retry, no protection from duplicates. A
-  // full topic: RESOURCE_EXHAUSTED (see RetryAfter in client.h), or waiting until the timeout under
-  // the block policy.
+  // Publishes one batch by a single call: no stream and no retry. With an id it may be called again
+  // after a failure, with the same messages, inside the topic's dedup_window: the batch is stored
+  // once (PublishedBatch::duplicate says that it was there already). A full topic:
+  // RESOURCE_EXHAUSTED (see RetryAfter in client.h), or waiting until the timeout under the block
+  // policy.
   absl::StatusOr<PublishedBatch> PublishOnce(const std::string& topic,
-                                             absl::Span<const Message> messages);
+                                             absl::Span<const Message> messages,
+                                             const DedupId& dedup = {});
 
  private:
   std::shared_ptr<internal::Connection> connection_;

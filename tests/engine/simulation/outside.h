@@ -46,6 +46,12 @@ class Batch final : public PublishCommand {
     producer = &producer_name;
     batch = number;
   }
+  void SetDedupId(std::string name, std::string id) {
+    producer_name = std::move(name);
+    id_text = std::move(id);
+    producer = producer_name.empty() ? nullptr : &producer_name;
+    dedup_id = id_text;
+  }
   void Done() override {
     ++answers;
     if (done) done();
@@ -55,6 +61,7 @@ class Batch final : public PublishCommand {
 
   std::string encoded;
   std::string producer_name;
+  std::string id_text;
   std::atomic<bool> abandoned_flag{false};
   std::function<void()> done;
   int answers = 0;

@@ -60,6 +60,7 @@ class Program {
     uint64_t unanswered = 0;  // sequences, so far
     bool may_expire = false;
     std::map<std::string, std::pair<uint64_t, uint32_t>> taken;  // producer/batch to answer
+    std::map<std::string, int64_t> ids_until;                    // of those in `taken` that are ids
   };
   struct SimSubscription;
   struct SimConsumer {

@@ -38,6 +38,7 @@ void Program::MakeTopic() {
   if (OneIn(2)) t->config.budget_bytes = (64 << 10) + Below(128 << 10);
   if (OneIn(4)) t->config.retention_age_ms = static_cast<int64_t>(1'000 + Below(20'000));
   if (OneIn(4)) t->config.retention_bytes = (64 << 10) + Below(64 << 10);
+  t->config.dedup_window_ms = static_cast<int64_t>(1'000 + Below(5'000));
   if (OneIn(6)) t->config.idle_expiry_ms = static_cast<int64_t>(1'000 + Below(10'000));
   if (t->chain) {
     if (t->config.full_policy == FullPolicy::kDropOldest)
@@ -106,6 +107,7 @@ void Program::Publish() {
     batch->SetProducer(p.name, number);
     p.next_batch = std::max(p.next_batch, number + 1);
   }
+  if (p.name.empty() && OneIn(4)) batch->SetDedupId("", absl::StrCat("id-", Below(6)));
   Batch* const raw = batch.get();
   batch->done = [this, t, &p, raw] { OnAnswer(*t, p, *raw); };
   t->batches.push_back(std::move(batch));
@@ -129,7 +131,9 @@ void Program::OnAnswer(SimTopic& t, Publisher& p, Batch& batch) {
     }
     ++t.first_unanswered;
   }
-  const std::string key = absl::StrCat(p.name, "/", batch.batch);
+  const bool has_id = !batch.dedup_id.empty();
+  const std::string key = absl::StrCat(p.name, "/", batch.batch, "/", batch.id_text);
+  const int64_t now = world_.clock.steady_ms;
   switch (result.status.code()) {
     case absl::StatusCode::kOk:
       break;
@@ -164,10 +168,16 @@ void Program::OnAnswer(SimTopic& t, Publisher& p, Batch& batch) {
   if (result.duplicate) {
     const auto known = t.taken.find(key);
     if (known == t.taken.end()) return Fail("a duplicate of nothing");
+    if (has_id && now >= t.ids_until[key]) Fail("a duplicate of what is to be forgotten");
     if (known->second != std::make_pair(result.first_sequence, result.count)) {
       Fail("a duplicate has not the sequences of the original");
     }
     return;
+  }
+  if (has_id) {
+    if (t.taken.contains(key) && now < t.ids_until[key]) Fail("a batch was stored twice");
+    t.taken[key] = {result.first_sequence, result.count};
+    t.ids_until[key] = now + t.config.dedup_window_ms;
   }
   if (!p.name.empty()) {
     if (!t.taken.emplace(key, std::make_pair(result.first_sequence, result.count)).second) {
