@@ -160,7 +160,7 @@ void AddSub(CLI::App& app, Context& context) {
   follow->excludes(until_idle)->excludes(drain);
   until_idle->excludes(drain);
   CLI::Option* from = AddStartFrom(
-      *command, "--from", options->from,
+      *command, "--from,--from-time", options->from,
       "earliest (default), latest, a sequence, a time (RFC 3339) or '10m ago'; an existing "
       "subscription goes on where it was");
   command
