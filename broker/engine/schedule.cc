@@ -32,7 +32,7 @@ Schedule::Schedule(std::shared_ptr<Storage> storage, int64_t now_ms)
     : storage_(std::move(storage)), wheel_(now_ms) {}
 
 Schedule::~Schedule() {
-  while (TimerWheel::Entry* entry = wheel_.Advance(TimerWheel::kNever - 1)) {
+  while (TimerWheel::Entry* entry = wheel_.TakeAny()) {
     Free(static_cast<Node*>(entry));
   }
   const uint64_t charged = charged_ + reserved_ + due_.charged;

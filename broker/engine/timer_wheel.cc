@@ -62,6 +62,13 @@ TimerWheel::Entry* TimerWheel::Advance(int64_t now_ms) {
   return nullptr;
 }
 
+TimerWheel::Entry* TimerWheel::TakeAny() {
+  if (size_ == 0) return nullptr;
+  Entry* const entry = slots_[FirstSlot()];
+  Remove(entry);
+  return entry;
+}
+
 int64_t TimerWheel::NextDue() const { return size_ == 0 ? kNever : StartOf(FirstSlot()); }
 
 int TimerWheel::SlotOf(int64_t due_ms) const {

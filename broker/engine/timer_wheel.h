@@ -64,6 +64,9 @@ class TimerWheel {
   // A time before the wheel's does nothing.
   Entry* Advance(int64_t now_ms);
 
+  // Unlinks and returns any entry, whenever it is due; nullptr: there is none.
+  Entry* TakeAny();
+
   // When to call Advance again: not after the next due time, perhaps before it. kNever: no need.
   // At most six such calls lead to an entry's due time, and one more for every 795 days.
   int64_t NextDue() const;

@@ -169,9 +169,11 @@ void Topic::AnswerDuplicate(PublishCommand* command, const ProducerTable::Taken&
 
 bool Topic::RecogniseDuplicate(PublishCommand* command) {
   if (!command->dedup_id.empty()) {
+    const uint64_t before = dedup_.bytes();
     const auto taken =
         dedup_.Look(command->producer == nullptr ? std::string_view() : *command->producer,
                     command->dedup_id, around_.clock.SteadyMillis());
+    if (dedup_.bytes() != before) ChargeProducers();  // some were over
     if (taken) AnswerDuplicate(command, *taken);
     return taken.has_value();
   }
@@ -229,7 +231,8 @@ void Topic::RetryWaiting() {
     }
     if (waiting_publishes_.empty() || waiting_for_budget_) return;
     // And look again: memory may have come free just before.
-    WaitForBudget(waiting_publishes_.front()->bytes);
+    const PublishCommand& first = *waiting_publishes_.front();
+    WaitForBudget(first.scheduled ? SpaceFor(first) : first.bytes);
   }
 }
 
@@ -345,6 +348,7 @@ void Topic::HandleDetach(const SubscriptionPtr& subscription, Cursor place,
     keep_ = log_.At(std::max(place.sequence(), trim_to()));
     left_behind_ = std::move(unconsumed);
     if (trim_to() > 1) left_behind_.Carve(1, trim_to() - 1, [](Redelivery&&) {});
+    if (last_expiry_ms_ != 0) ScheduleExpiry();
   } else {
     if (deleted()) log_.Seal();
     keep_ = log_.At(log_.end_sequence());

@@ -22,7 +22,7 @@ constexpr uint32_t kTestMessages = 8'192;
 void Topic::NoteTimesToLive(const TimesToLive& ttl) {
   ttl_.Add(ttl.shortest_ms);
   ttl_.Add(ttl.longest_ms);
-  last_expiry_ms_ = std::max(last_expiry_ms_, around_.clock.WallMillis() + ttl.longest_ms);
+  last_expiry_ms_ = std::max(last_expiry_ms_, log_.last_publish_ms() + ttl.longest_ms);
   ScheduleExpiry();
 }
 

@@ -83,12 +83,15 @@ void Topic::PublishDue() {
     due_waits_ = true;
     if (waiting_for_budget_) break;
     // And try again: memory may have come free just before.
-    WaitForBudget(schedule_->due().records.size());
+    const uint64_t needed =
+        Segment::CapacityFor(static_cast<uint32_t>(schedule_->due().records.size())) +
+        sizeof(Segment);
+    WaitForBudget(needed - std::min(needed, schedule_->prepaid()));
   }
   counters_.scheduled_messages.Set(schedule_->messages());
   if (schedule_->empty()) {
     schedule_.reset();
-  } else {
+  } else if (!due_waits_) {
     ArmSchedule();
   }
 }

@@ -81,6 +81,8 @@ class Log {
   // The sequence that the next message gets. Any thread; only advisory for other threads than the
   // writer's, which learn of messages through their cursor.
   uint64_t end_sequence() const { return end_sequence_.load(std::memory_order_relaxed); }
+  // The publish time of the last message; 0: there was none.
+  int64_t last_publish_ms() const { return last_wall_ms_; }
   // The first sequence in memory; end_sequence() if there is none.
   uint64_t begin_sequence() const;
   // Encoded bytes in memory, and the memory held for them.

@@ -14,11 +14,14 @@ namespace {
 template <typename Target, typename Parse>
 CLI::Option* AddParsed(CLI::App& app, const std::string& name, const char* type,
                        const char* expected, Target& target, const std::string& help, Parse parse) {
-  const auto set = [name, expected, &target, parse](const std::string& text) {
+  // Of several names the first long one.
+  const size_t begin = name.find("--");
+  const std::string shown = name.substr(begin, name.find(',', begin) - begin);
+  const auto set = [shown, expected, &target, parse](const std::string& text) {
     if (const auto value = parse(text)) {
       target = *value;
     } else {
-      throw CLI::ValidationError(name, absl::StrCat("'", text, "' is not ", expected));
+      throw CLI::ValidationError(shown, absl::StrCat("'", text, "' is not ", expected));
     }
   };
   return app.add_option_function<std::string>(name, set, help)->type_name(type);

@@ -194,6 +194,33 @@ TEST_CASE("Expiry: what the last private subscription left behind does not outli
   CHECK(f.topic->Stats().held_messages == 1);
 }
 
+TEST_CASE("Expiry: nor does what it leaves behind when the time is over already") {
+  TimedFixture f;
+  const SubscriptionPtr s = f.Subscribe("", "t");
+  const StreamPtr c = f.Consume(s, Explicit());
+  f.Take(s, c);
+  f.PublishTimed({Living("a", 1'000), Plain("b")});
+  f.Take(s, c);
+  f.Pass(5'000);
+  f.Remove(s, c);
+  f.Pass(101);
+  CHECK(f.topic->Stats().held_messages == 1);
+}
+
+TEST_CASE("Expiry: a clock that is set back makes a message live longer, not for ever") {
+  ExpiryFixture f;
+  f.PublishTimed({Plain("first")});
+  f.world.clock.wall_ms -= 600'000;
+  f.PublishTimed({Living("a", 1'000)});
+  f.Pass(2'000);
+  CHECK(f.Expired() == 0);
+  f.Pass(599'000);
+  const StreamPtr c = f.Consume(f.s, Automatic());
+  f.Take(f.s, c);
+  CHECK(f.Expired() == 1);
+  CHECK(f.DataOf(c) == Strings{"first"});
+}
+
 TEST_CASE("Expiry: a last message that is over is not delivered, and no older one instead") {
   TimedFixture f;
   const SubscriptionPtr keeper = f.Subscribe("keeper", "t");

@@ -2,6 +2,7 @@
 #include "broker/engine/schedule.h"
 
 #include "absl/strings/str_cat.h"
+#include "broker/engine/limits.h"
 #include "tests/engine/timed_fixture.h"
 #include "tests/support/eventually.h"
 
@@ -181,6 +182,38 @@ TEST_CASE("Schedule: one that comes due while memory is full waits for room, and
   CHECK(at(big) < at("last"));
   CHECK(at("last") != data.end());
   CHECK(f.topic->Stats().scheduled_messages == 0);
+}
+
+TEST_CASE("Schedule: while much that is due waits for room, nothing looks all the time") {
+  TopicConfig config;
+  config.budget_bytes = 4 << 20;
+  TimedFixture f(config);
+  const SubscriptionPtr s = f.Subscribe("s", "t");
+  REQUIRE(f.PublishTimed(Strings(10'000, After("x", 1'000)))->taken());
+  f.Fill(f.topic, 3'000);
+  f.Pass(3'000);
+  CHECK(f.topic->Stats().scheduled_messages > 0);
+  CHECK((f.world.timers.empty() || f.world.timers.next_ms() > f.world.clock.steady_ms + 50));
+  const StreamPtr c = f.Consume(s, Automatic());
+  f.Take(s, c);
+  f.Pass(1'000);
+  f.Take(s, c);
+  CHECK(f.topic->Stats().scheduled_messages == 0);
+  CHECK(s->Stats().unconsumed() == 0);
+}
+
+TEST_CASE("Schedule: what is far off is dropped with its topic at once, however far") {
+  TimedFixture f;
+  Strings bodies;
+  for (int i = 0; i < 20'000; ++i) {
+    bodies.push_back(At("x", f.Now() + i * (kMaxUnixMs / 25'000)));
+  }
+  REQUIRE(f.PublishTimed(bodies)->taken());
+  REQUIRE(f.broker->DeleteTopic("t").ok());
+  f.Settle();
+  CHECK(f.topic->Stats().scheduled_messages == 0);
+  f.topic = nullptr;
+  f.batches.clear();
 }
 
 TEST_CASE("Schedule: a topic of DROP_OLDEST gives up its oldest for what comes due") {
