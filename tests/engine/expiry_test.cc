@@ -210,15 +210,16 @@ TEST_CASE("Expiry: nor does what it leaves behind when the time is over already"
 TEST_CASE("Expiry: a clock that is set back makes a message live longer, not for ever") {
   ExpiryFixture f;
   f.PublishTimed({Plain("first")});
+  const StreamPtr c = f.Consume(f.s, Automatic());
+  f.Take(f.s, c);
+  f.Remove(f.s, c);
   f.world.clock.wall_ms -= 600'000;
   f.PublishTimed({Living("a", 1'000)});
   f.Pass(2'000);
   CHECK(f.Expired() == 0);
-  f.Pass(599'000);
-  const StreamPtr c = f.Consume(f.s, Automatic());
-  f.Take(f.s, c);
+  // Nobody consumes, and nothing is published.
+  f.Pass(600'000);
   CHECK(f.Expired() == 1);
-  CHECK(f.DataOf(c) == Strings{"first"});
 }
 
 TEST_CASE("Expiry: a last message that is over is not delivered, and no older one instead") {
