@@ -192,17 +192,7 @@ int RunPubOnce(const Context& context, const PubOptions& options) {
       if (!parsed.ok()) return Fail(context, "argument", parsed.status());
       message = *std::move(parsed);
     }
-    message.attributes.insert(message.attributes.begin(), job.attributes.begin(),
-                              job.attributes.end());
-    if (message.ordering_key.empty()) message.ordering_key = options.key;
-    if (!message.timing.scheduled()) {
-      message.timing.deliver_after = options.timing.deliver_after;
-      message.timing.deliver_at = options.timing.deliver_at;
-    }
-    if (message.timing.time_to_live == absl::ZeroDuration()) {
-      message.timing.time_to_live = options.timing.time_to_live;
-    }
-    messages.push_back(std::move(message));
+    messages.push_back(WithDefaults(std::move(message), job));
   }
   const Client client(context.MakeClientOptions("pub"));
   Admin admin(client, context.timeout);

@@ -14,6 +14,23 @@ constexpr size_t kPiece = 16'384;
 
 }  // namespace
 
+Message WithDefaults(Message message, const PublishJob::Options& options) {
+  std::vector<Attribute> common;
+  for (const Attribute& attribute : options.attributes) {
+    const auto own = std::find_if(message.attributes.begin(), message.attributes.end(),
+                                  [&](const Attribute& a) { return a.first == attribute.first; });
+    if (own == message.attributes.end()) common.push_back(attribute);
+  }
+  message.attributes.insert(message.attributes.end(), common.begin(), common.end());
+  if (message.ordering_key.empty()) message.ordering_key = options.ordering_key;
+  MessageTiming timing = message.timing.scheduled() ? message.timing : options.timing;
+  timing.time_to_live = message.timing.time_to_live == absl::ZeroDuration()
+                            ? options.timing.time_to_live
+                            : message.timing.time_to_live;
+  message.timing = timing;
+  return message;
+}
+
 PublishJob::PublishJob(const Client& client, Interrupt& interrupt, Options options)
     : options_(std::move(options)),
       interrupt_(interrupt),
@@ -77,18 +94,10 @@ absl::Status PublishJob::PostPiece(absl::Span<const std::string_view> payloads) 
 absl::Status PublishJob::Post(const Message& message) {
   if (pacer_.Take(1) == 0) return absl::CancelledError("interrupted");
   if (failed_.load(std::memory_order_relaxed)) return FirstFailure();
-  std::vector<AttributeRef> attributes(message.attributes.begin(), message.attributes.end());
-  for (const AttributeRef& common : attributes_) {
-    const auto own = std::find_if(message.attributes.begin(), message.attributes.end(),
-                                  [&](const Attribute& a) { return a.first == common.first; });
-    if (own == message.attributes.end()) attributes.push_back(common);
-  }
-  const std::string& key =
-      message.ordering_key.empty() ? options_.ordering_key : message.ordering_key;
-  MessageTiming timing = message.timing.scheduled() ? message.timing : options_.timing;
-  const absl::Duration own_life = message.timing.time_to_live;
-  timing.time_to_live = own_life == absl::ZeroDuration() ? options_.timing.time_to_live : own_life;
-  const absl::Status posted = publisher_.Post(MessageRef{message.data, attributes, key, &timing});
+  const Message whole = WithDefaults(message, options_);
+  const std::vector<AttributeRef> attributes(whole.attributes.begin(), whole.attributes.end());
+  const absl::Status posted =
+      publisher_.Post(MessageRef{whole.data, attributes, whole.ordering_key, &whole.timing});
   if (!posted.ok()) return Reason(posted);
   bytes_ += message.data.size();
   if (++messages_ % 1024 == 0) progress_.Update(messages_, bytes_);

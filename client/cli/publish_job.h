@@ -52,8 +52,7 @@ class PublishJob {
 
   // CANCELLED: interrupted. Otherwise the first failure of any message.
   absl::Status Post(absl::Span<const std::string_view> payloads);
-  // With attributes of its own, which replace those of the options by key; so do its ordering key
-  // and its times.
+  // See WithDefaults.
   absl::Status Post(const Message& message);
 
   // Waits until everything is answered. Returns the first failure.
@@ -89,6 +88,9 @@ class PublishJob {
   // Last: its callbacks use the above.
   Publisher publisher_;
 };
+
+// The message, with what the options have and it has not: attributes by key, ordering key, times.
+Message WithDefaults(Message message, const PublishJob::Options& options);
 
 }  // namespace estiba::cli
 
