@@ -112,6 +112,7 @@ Daemon::Daemon(const Config& config)
       housekeeping_(executor_.pool()) {}
 
 Daemon::~Daemon() {
+  pulse_ = nullptr;
   housekeeping_.cancel();
   timers_.Stop();
   server_ = nullptr;
@@ -122,8 +123,8 @@ Daemon::~Daemon() {
 absl::Status Daemon::Start() {
   CaptureLibraryLogs(&LogForLibrary);
   health_.SetServing("", false);
-  health_.SetServing("liveness", true);
   health_.SetServing("readiness", false);
+  WatchExecutor();
   if (absl::Status status = MakeDeclaredTopics(); !status.ok()) return status;
   if (absl::Status status = server_->Start(); !status.ok()) return status;
   for (const char* service : {"", "readiness", "estiba.v1.Broker", "estiba.v1.Admin"}) {
@@ -163,6 +164,18 @@ absl::Status Daemon::MakeDeclaredTopics() {
   return absl::OkStatus();
 }
 
+void Daemon::WatchExecutor() {
+  health_.SetServing(Health::kLiveness, true);
+  pulse_ = std::make_unique<ExecutorPulse>(executor_, ExecutorPulse::Options{}, [this](bool turns) {
+    health_.SetServing(Health::kLiveness, turns);
+    if (turns) {
+      log::Info("The worker threads turn again");
+    } else {
+      log::Error("The worker threads do not turn: topics and timers stand still");
+    }
+  });
+}
+
 void Daemon::ScheduleHousekeeping() {
   housekeeping_.expires_after(absl::ToChronoMilliseconds(kHousekeeping));
   housekeeping_.async_wait([this](const boost::system::error_code& error) {
@@ -182,7 +195,7 @@ void Daemon::ScheduleHousekeeping() {
 void Daemon::Drain(const std::function<bool()>& hurry) {
   log::Info("Draining: publishes and new streams are refused",
             {{"drain_deadline", config_.drain_deadline}});
-  health_.SetAllNotServing();
+  health_.StopServing();
   server_->StopTaking();
   const absl::Time deadline = absl::Now() + config_.drain_deadline;
   while (broker_.Consumable() && absl::Now() < deadline && !hurry()) {

@@ -11,6 +11,7 @@
 #include "broker/ops/reflection.h"
 #include "broker/rpc/server.h"
 #include "broker/runtime/asio_timers.h"
+#include "broker/runtime/executor_pulse.h"
 #include "broker/runtime/thread_executor.h"
 
 namespace estiba {
@@ -33,6 +34,7 @@ class Daemon {
 
  private:
   absl::Status MakeDeclaredTopics();
+  void WatchExecutor();
   void ScheduleHousekeeping();
   void LogHeld() const;
 
@@ -45,6 +47,7 @@ class Daemon {
   Reflection reflection_;
   std::unique_ptr<Server> server_;
   boost::asio::steady_timer housekeeping_;
+  std::unique_ptr<ExecutorPulse> pulse_;
 };
 
 }  // namespace estiba

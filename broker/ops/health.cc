@@ -25,17 +25,17 @@ void Health::Watch::End() {
 void Health::SetServing(std::string_view service, bool serving) {
   if (service.size() > kLongestName) return;
   absl::MutexLock lock(&mutex_);
-  if (shut_down_) return;
+  if (shut_down_ && service != kLiveness) return;
   const auto [entry, is_new] = serving_.try_emplace(std::string(service), serving);
   if (!is_new && std::exchange(entry->second, serving) == serving) return;
   Tell(service);
 }
 
-void Health::SetAllNotServing() {
+void Health::StopServing() {
   absl::MutexLock lock(&mutex_);
   shut_down_ = true;
   for (auto& [service, serving] : serving_) {
-    if (std::exchange(serving, false)) Tell(service);
+    if (service != kLiveness && std::exchange(serving, false)) Tell(service);
   }
 }
 

@@ -2,8 +2,10 @@
 //
 // Names in use:
 //   ""                 the server as a whole: what clients and load balancers ask
-//   "liveness"         the process does its work; not serving: restart it
-//   "readiness"        publishes are accepted: started, declared topics exist, not draining
+//   "liveness"         the threads that run topics and timers turn; not serving: only a restart
+//                      helps. Serving while it drains
+//   "readiness"        publishes are taken: started, declared topics exist, not draining. A full
+//                      budget changes nothing: consumers must reach the broker to empty it
 //   "estiba.v1.Broker", "estiba.v1.Admin"   each service by its full name
 //
 // Any thread may call anything. Knows nothing of gRPC: rpc/ turns Check and Watch into calls.
@@ -54,12 +56,13 @@ class Health {
   Health(const Health&) = delete;
   Health& operator=(const Health&) = delete;
 
-  // Makes `service` known, or changes it. Without effect after SetAllNotServing(). Names longer
-  // than kLongestName are ignored.
+  // Makes `service` known, or changes it. Without effect after StopServing(), but for kLiveness.
+  // Names longer than kLongestName are ignored.
   void SetServing(std::string_view service, bool serving);
 
-  // At shutdown: everything known is not serving, for good.
-  void SetAllNotServing();
+  // At shutdown: everything known but kLiveness is not serving, for good. Whoever restarts what is
+  // not alive must not cut an orderly end short.
+  void StopServing();
 
   // Empty: not known.
   std::optional<bool> Check(std::string_view service) const;
@@ -71,6 +74,7 @@ class Health {
   [[nodiscard]] Watch AddWatch(std::string_view service, Callback callback);
 
   static constexpr size_t kLongestName = 1024;
+  static constexpr std::string_view kLiveness = "liveness";
 
  private:
   struct Watcher {

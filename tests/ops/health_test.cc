@@ -86,7 +86,7 @@ TEST_CASE("A watch that is moved goes on until its last owner ends") {
   CHECK(history == History{kServiceUnknown, kServing, kNotServing});
 }
 
-TEST_CASE("At shutdown everything known stops serving for good") {
+TEST_CASE("At shutdown everything known but the liveness stops serving for good") {
   Health health;
   health.SetServing("", true);
   health.SetServing("liveness", true);
@@ -95,10 +95,12 @@ TEST_CASE("At shutdown everything known stops serving for good") {
   History readiness;
   const auto watch = health.AddWatch("", AppendTo(&all));
   const auto other = health.AddWatch("readiness", AppendTo(&readiness));
-  health.SetAllNotServing();
+  health.StopServing();
   health.SetServing("", true);
   health.SetServing("new", true);
   CHECK(health.Check("") == false);
+  CHECK(health.Check("liveness") == true);
+  health.SetServing("liveness", false);
   CHECK(health.Check("liveness") == false);
   CHECK(health.Check("new") == std::nullopt);
   CHECK(all == History{kServing, kNotServing});
