@@ -101,12 +101,14 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args) {
 std::string HelpText() {
   std::string text = absl::StrCat(
       "Usage: estibad [FLAG]...\n"
+      "       estibad health [FLAG]...\n"
       "\n"
       "The Estiba broker: keeps every published message in memory until it is consumed.\n"
       "\n"
       "  -h, --help      print this and exit\n"
       "  --version       print the version and exit\n"
       "  --print-config  print the settings in force, as YAML that --config takes, and exit\n"
+      "  health          ask a broker that runs for its health (estibad health --help), and exit\n"
       "\n"
       "Each setting below can be given as a flag, as an environment variable, or in the YAML file\n"
       "that --config names, under the flag's name without the hyphens in front. A flag beats the\n"

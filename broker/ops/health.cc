@@ -4,6 +4,18 @@
 
 namespace estiba {
 
+const char* ToString(ServingStatus status) {
+  switch (status) {
+    case ServingStatus::kServing:
+      return "SERVING";
+    case ServingStatus::kNotServing:
+      return "NOT_SERVING";
+    case ServingStatus::kServiceUnknown:
+      break;
+  }
+  return "SERVICE_UNKNOWN";
+}
+
 Health::Watch::Watch(Watch&& other) noexcept
     : health_(std::exchange(other.health_, nullptr)), id_(other.id_) {}
 

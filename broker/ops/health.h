@@ -28,6 +28,9 @@ namespace estiba {
 // The numbers of grpc.health.v1.HealthCheckResponse.ServingStatus.
 enum class ServingStatus { kServing = 1, kNotServing = 2, kServiceUnknown = 3 };
 
+// As the protocol has it: "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN".
+const char* ToString(ServingStatus status);
+
 // Owned by the daemon; lives longer than every Watch made from it.
 class Health {
  public:
