@@ -148,7 +148,7 @@ class Check {
                       "automountServiceAccountToken") != "false") {
       Complain(set_, "the ServiceAccount hands out a token");
     }
-    if (TextAt(pod_, "metadata.annotations.'estiba/config-sha256'") != checksum_) {
+    if (TextAt(pod_, "metadata.annotations.'estiba/config-sha224'") != checksum_) {
       Complain(set_, "the checksum of configmap.yaml is now " + checksum_);
     }
   }

@@ -9,8 +9,8 @@ namespace estiba::testing {
 namespace {
 
 std::string Checksum() {
-  const Finished sum = Run({"sha256sum", (Repository() / "k8s/configmap.yaml").string()});
-  return sum.stdout_text.substr(0, 64);
+  const Finished sum = Run({"sha224sum", (Repository() / "k8s/configmap.yaml").string()});
+  return sum.stdout_text.substr(0, 56);
 }
 
 TEST_CASE("Selectors, ports, names and checksums of the manifests agree") {
@@ -72,7 +72,7 @@ TEST_CASE("Each reference that is broken is noticed, by itself") {
            {"StatefulSet/estiba", "spec.template.spec.serviceAccountName", "default",
             "serviceAccountName"},
            {"ServiceAccount/estiba", "automountServiceAccountToken", "true", "token"},
-           {"StatefulSet/estiba", "spec.template.metadata.annotations.'estiba/config-sha256'",
+           {"StatefulSet/estiba", "spec.template.metadata.annotations.'estiba/config-sha224'",
             "0000", "checksum"},
            {"ConfigMap/estiba", "data", "{other.yaml: ''}", "--config"},
            {"StatefulSet/estiba", config.c_str(), "--config=/etc/estibad.yaml", "--config"},
