@@ -47,6 +47,9 @@ grpc::ChannelArguments Arguments(const ClientOptions& options) {
   // This one is how long an attempt may take, whatever its name says.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10'000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, max_backoff);
+  // A broker that comes back may have another address (a pod always has). Names are looked up again
+  // when a connection fails, but only after this long; gRPC's own 30 s is half a retry_timeout.
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1'000);
   // Retrying is done here, with knowledge of what may be sent twice; gRPC's own only costs time.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
