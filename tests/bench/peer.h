@@ -36,6 +36,12 @@ struct PeerSettings {
   bool prompt = false;
   // What is published must wait at the server for subscribers that come later.
   bool keep = false;
+  // What stands beside, with nothing to do (Estiba): named subscriptions without consumers of other
+  // topics, the same of the first topic, which keep all its messages, and open streams.
+  uint64_t idle_subscriptions = 0;
+  uint64_t idle_subscriptions_here = 0;
+  uint64_t idle_streams = 0;
+  bool idle() const { return idle_subscriptions + idle_subscriptions_here + idle_streams > 0; }
   // How long to wait for the server.
   absl::Duration patience = absl::Seconds(10);
 };
@@ -84,8 +90,9 @@ class Peer {
 // UNIMPLEMENTED: it was not built, as its library was not there.
 absl::StatusOr<std::unique_ptr<Peer>> MakePeer(const std::string& name,
                                                const PeerSettings& settings);
-// All names, built or not.
+// All names, built or not; and whether it was built.
 std::vector<std::string> PeerNames();
+bool PeerIsBuilt(const std::string& name);
 
 }  // namespace estiba::bench
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/bench_report.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/options.h"
@@ -17,9 +18,11 @@ namespace {
 int Main(int argc, char** argv) {
   RunOptions options;
   bool json = false;
+  bool list = false;
   CLI::App app("Measure throughput and latency of a server as `estiba bench` does of a broker");
   app.add_option("--peer", options.peer, "Which server")->check(CLI::IsMember(PeerNames()));
-  app.add_option("-S,--server", options.server, "Where it listens")->required();
+  app.add_option("-S,--server", options.server, "Where it listens");
+  app.add_flag("--list", list, "Only name the servers that this program was built for");
   cli::AddCount(app, "-P,--publishers", options.publishers, "In all (1)");
   cli::AddCount(app, "-C,--subscribers", options.subscribers, "In all (1)");
   cli::AddCount(app, "-t,--topics", options.topics,
@@ -38,6 +41,11 @@ int Main(int argc, char** argv) {
   app.add_flag("--one-at-a-time", options.one_at_a_time,
                "Publish a message when the one before has been delivered");
   app.add_flag("--backlog", options.backlog, "Publish everything before the subscribers come");
+  cli::AddCount(app, "--idle-subscriptions", options.idle_subscriptions,
+                "Named subscriptions of other topics, without consumers, beside it (0)", 0);
+  cli::AddCount(app, "--idle-subscriptions-here", options.idle_subscriptions_here,
+                "The same, of the topic that is measured (0)", 0);
+  cli::AddCount(app, "--idle-streams", options.idle_streams, "Open streams beside it (0)", 0);
   cli::AddCount(app, "--warmup", options.warmup,
                 "Messages before measuring (50k; 1k one at a time; 1/4 s at a rate)", 0);
   app.add_option("--server-pid", options.server_pid,
@@ -45,6 +53,13 @@ int Main(int argc, char** argv) {
   app.add_flag("-j,--json", json, "Output as JSON");
   CLI11_PARSE(app, argc, argv);
 
+  if (list) {
+    std::string names;
+    for (const std::string& name : PeerNames()) {
+      if (PeerIsBuilt(name)) absl::StrAppend(&names, name, "\n");
+    }
+    return cli::PrintText(names);
+  }
   const RunResult result = RunPeer(options);
   if (!result.bench.status.ok()) {
     cli::Warn(result.bench.status.ToString());

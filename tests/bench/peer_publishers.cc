@@ -21,7 +21,10 @@ constexpr uint64_t kMostBytesInPiece = uint64_t{1} << 20;
 size_t PieceFor(const RunOptions& options) {
   const uint64_t by_size =
       std::max<uint64_t>(1, kMostBytesInPiece / std::max<uint64_t>(1, options.size));
-  return std::min(kMostInPiece, by_size);
+  // With several topics a batch at a time takes turns.
+  const uint64_t by_batch =
+      options.topics > 1 ? options.batch.value_or(kMostInPiece) : kMostInPiece;
+  return std::min({kMostInPiece, by_size, by_batch});
 }
 
 void SleepUntil(double steady_ns) {

@@ -42,6 +42,9 @@ PeerSettings SettingsFor(const RunOptions& options) {
   settings.acked = options.ack == AckMode::kExplicit;
   settings.prompt = options.one_at_a_time || options.rate;
   settings.keep = options.backlog;
+  settings.idle_subscriptions = options.idle_subscriptions;
+  settings.idle_subscriptions_here = options.idle_subscriptions_here;
+  settings.idle_streams = options.idle_streams;
   settings.patience = options.patience;
   return settings;
 }
@@ -121,13 +124,17 @@ class Run {
 
   absl::Status FillAndDrain() {
     result_.server_bytes_before = ResidentBytes(options_.server_pid);
+    absl::Status status = publishers_->Connect();
+    if (status.ok()) status = publishers_->Run({options_.warmup.value_or(0)});
+    if (!status.ok()) return status;
+    const uint64_t published = publishers_->published();
     const double cpu = ProcessorSeconds(options_.server_pid);
     int64_t start_ns = cli::SteadyNanoseconds();
-    absl::Status status = publishers_->Connect();
-    if (status.ok()) status = publishers_->Run(MeasuredPhase());
+    status = publishers_->Run(MeasuredPhase());
     if (!status.ok()) return status;
-    result_.bench.published = publishers_->published();
+    result_.bench.published = publishers_->published() - published;
     result_.bench.publish_time = absl::Nanoseconds(cli::SteadyNanoseconds() - start_ns);
+    result_.server_cpu_seconds_filling = ProcessorSeconds(options_.server_pid) - cpu;
     result_.server_bytes_filled = ResidentBytes(options_.server_pid);
     for (const auto& receiver : receivers_) receiver->Expect(publishers_->published());
     start_ns = cli::SteadyNanoseconds();
@@ -281,6 +288,7 @@ nlohmann::ordered_json RunJson(const RunOptions& options, const RunResult& resul
   if (options.server_pid > 0) {
     nlohmann::ordered_json server = {{"cpu_seconds", result.server_cpu_seconds}};
     if (options.backlog) {
+      server["cpu_seconds_filling"] = result.server_cpu_seconds_filling;
       server["resident_before"] = result.server_bytes_before;
       server["resident_filled"] = result.server_bytes_filled;
     }

@@ -21,6 +21,10 @@ struct RunOptions : cli::BenchOptions {
   std::string server;
   // Publish everything before the first subscriber comes.
   bool backlog = false;
+  // See PeerSettings.
+  uint64_t idle_subscriptions = 0;
+  uint64_t idle_subscriptions_here = 0;
+  uint64_t idle_streams = 0;
   // Whose processor time and memory to report. 0: nobody's.
   int server_pid = 0;
 };
@@ -31,6 +35,8 @@ struct RunResult {
   uint64_t frames = 0;
   // Of the server, while measuring.
   double server_cpu_seconds = 0;
+  // Of these, while a backlog was published.
+  double server_cpu_seconds_filling = 0;
   // Its resident memory before anything was published, and when everything was.
   uint64_t server_bytes_before = 0;
   uint64_t server_bytes_filled = 0;

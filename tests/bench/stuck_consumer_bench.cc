@@ -2,7 +2,9 @@
 // the same topic that never read. Run with --stuck 0 and --stuck 1, it shows what they cost.
 //
 // What a stuck consumer has not taken stays in memory, so --count messages must fit in the broker's
-// budget; its topic makes publishers wait when they do not.
+// budget; its topic makes publishers wait when they do not. With --drop-oldest it gives up its
+// oldest messages instead: once --warmup has filled the budget, that is the steady state beside a
+// consumer that never comes back.
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <memory>
@@ -32,8 +34,8 @@ class OwnTopic {
   explicit OwnTopic(const Client& client)
       : admin_(client), name_(absl::StrCat("bench/stuck/", absl::Hex(std::random_device()()))) {}
   ~OwnTopic() { admin_.DeleteTopic(name_).IgnoreError(); }
-  absl::Status Create() {
-    return admin_.CreateTopic(name_, {.full_policy = FullPolicy::kBlock}).status();
+  absl::Status Create(FullPolicy policy) {
+    return admin_.CreateTopic(name_, {.full_policy = policy}).status();
   }
   const std::string& name() const { return name_; }
 
@@ -43,11 +45,11 @@ class OwnTopic {
 };
 
 cli::BenchResult RunBeside(const cli::Context& context, const cli::BenchOptions& options,
-                           uint64_t stuck) {
+                           uint64_t stuck, FullPolicy policy) {
   cli::BenchResult result;
   const Client client(context.MakeClientOptions("bench"));
   OwnTopic topic(client);
-  result.status = topic.Create();
+  result.status = topic.Create(policy);
   if (!result.status.ok()) return result;
 
   cli::BenchConsumers consumers(client, options, {topic.name()}, nullptr);
@@ -81,19 +83,24 @@ int Main(int argc, char** argv) {
   options.count = 1'000'000;
   options.warmup = 50'000;
   uint64_t stuck = 1;
+  bool drop_oldest = false;
   CLI::App app("Measure what consumers that never read cost the others");
   app.add_option("-S,--server", context.server, "The broker")->capture_default_str();
   cli::AddCount(app, "--stuck", stuck, "Consumers that never read (1)", 0);
+  app.add_flag("--drop-oldest", drop_oldest,
+               "The topic gives up its oldest messages when it is full");
   cli::AddBytes(app, "--size", options.size, "Payload of each message (128)");
   cli::AddCount(app, "-n,--count", options.count, "Messages in all (1M)");
   cli::AddCount(app, "--warmup", options.warmup, "Messages before measuring (50k)", 0);
   app.add_flag("-j,--json", context.json, "Output as JSON");
   CLI11_PARSE(app, argc, argv);
 
-  const cli::BenchResult result = RunBeside(context, options, stuck);
+  const cli::BenchResult result = RunBeside(
+      context, options, stuck, drop_oldest ? FullPolicy::kDropOldest : FullPolicy::kBlock);
   if (!result.status.ok()) return cli::Fail(context, "cannot run", result.status);
   nlohmann::ordered_json json = cli::BenchJson(options, result);
   json["config"]["stuck_consumers"] = stuck;
+  json["config"]["drop_oldest"] = drop_oldest;
   const int printed = context.json ? cli::PrintJson(json)
                                    : cli::PrintText(cli::DescribeBench(options, result, false));
   return result.sound() ? printed : static_cast<int>(cli::kExitFailure);
