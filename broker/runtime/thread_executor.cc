@@ -1,6 +1,10 @@
 #include "broker/runtime/thread_executor.h"
 
+#include <pthread.h>
+
 #include <boost/asio/post.hpp>
+#include <latch>
+#include <memory>
 
 namespace estiba {
 namespace {
@@ -26,6 +30,17 @@ struct LocalQueue {
 thread_local LocalQueue local;
 
 }  // namespace
+
+ThreadExecutor::ThreadExecutor(size_t threads) : pool_(threads) {
+  // Nobody gets a second of these before everybody has had one.
+  const auto all = std::make_shared<std::latch>(static_cast<ptrdiff_t>(threads));
+  for (size_t i = 0; i < threads; ++i) {
+    boost::asio::post(pool_, [all] {
+      pthread_setname_np(pthread_self(), "estiba-worker");
+      all->arrive_and_wait();
+    });
+  }
+}
 
 void ThreadExecutor::Run(Runnable* runnable) {
   if (local.running) return local.Push(runnable);

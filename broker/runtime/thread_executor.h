@@ -15,7 +15,8 @@ namespace estiba {
 // Threads: any. Lifetime: outlives the engine; Stop before destruction joins the pool.
 class ThreadExecutor final : public Executor {
  public:
-  explicit ThreadExecutor(size_t threads) : pool_(threads) {}
+  // The pool's threads are named estiba-worker.
+  explicit ThreadExecutor(size_t threads);
   ~ThreadExecutor() override { Stop(); }
 
   void Run(Runnable* runnable) override;
