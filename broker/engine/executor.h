@@ -26,6 +26,12 @@ class Executor {
   // Runs it soon, never before this call has returned and never on the caller's stack. For callers
   // that may hold locks of others, and for work that is to be shared with idle threads.
   virtual void Defer(Runnable* runnable) = 0;
+
+  // Between Hold and Release, what becomes runnable on the calling thread waits: for a thread that
+  // takes several events in a row, whose consequences are better worked off together. Pairs do not
+  // nest, and do not come from inside a runnable. An executor may ignore it.
+  virtual void Hold() {}
+  virtual void Release() {}
 };
 
 }  // namespace estiba

@@ -30,10 +30,12 @@ void* Call::BeginForHandler(Operation& operation) {
   return Begin(operation);
 }
 
-void Call::Complete(void* tag, bool ok) {
+size_t Call::Complete(void* tag, bool ok) {
   const Operation& operation = *static_cast<Operation*>(tag);
   const CallPtr call(operation.call, /*add_ref=*/false);
+  const size_t read = &operation == &call->read_ && ok ? call->incoming_.Length() : 0;
   (call.get()->*operation.done)(ok);
+  return read;
 }
 
 void Call::OnAccepted(bool ok) {

@@ -16,6 +16,7 @@
 #include "broker/engine/request_table.h"
 #include "broker/rpc/call.h"
 #include "broker/rpc/context.h"
+#include "broker/rpc/event_loop.h"
 #include "broker/rpc/reply_address.h"
 #include "broker/rpc/router.h"
 #include "broker/rpc/status.h"
@@ -64,7 +65,6 @@ class Server::Impl final : public Call::Acceptor {
   void Count(int difference) override;
 
  private:
-  static void Serve(grpc::ServerCompletionQueue& queue);
 
   const ServerOptions options_;
   StreamTable streams_;
@@ -114,15 +114,9 @@ absl::Status Server::Impl::Start() {
   }
   for (const auto& queue : queues_) {
     for (int i = 0; i < kAwaited; ++i) Call::Await(service_, *queue, *this);
-    threads_.emplace_back([&queue] { Serve(*queue); });
+    threads_.emplace_back([this, &queue] { ServeEvents(*queue, context_.executor); });
   }
   return absl::OkStatus();
-}
-
-void Server::Impl::Serve(grpc::ServerCompletionQueue& queue) {
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue.Next(&tag, &ok)) Call::Complete(tag, ok);
 }
 
 void Server::Impl::Count(int difference) {

@@ -57,6 +57,13 @@ void ThreadExecutor::Run(Runnable* runnable) {
   local.running = false;
 }
 
+void ThreadExecutor::Hold() { local.running = true; }
+
+void ThreadExecutor::Release() {
+  local.running = false;
+  if (Runnable* first = local.Pop(); first != nullptr) Run(first);
+}
+
 void ThreadExecutor::Defer(Runnable* runnable) {
   boost::asio::post(pool_, [this, runnable] { Run(runnable); });
 }

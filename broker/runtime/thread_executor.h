@@ -21,6 +21,8 @@ class ThreadExecutor final : public Executor {
 
   void Run(Runnable* runnable) override;
   void Defer(Runnable* runnable) override;
+  void Hold() override;
+  void Release() override;
 
   // Runs what is queued, then ends the threads. Nothing may be handed over afterwards.
   void Stop();

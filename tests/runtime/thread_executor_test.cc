@@ -53,6 +53,29 @@ TEST_CASE("ThreadExecutor: a deferred one runs on another thread") {
   CHECK(runner != std::this_thread::get_id());
 }
 
+TEST_CASE("ThreadExecutor: what is held back runs on release, in order, and in one turn") {
+  ThreadExecutor executor(1);
+  const boost::intrusive_ptr<Node> first(new Node(executor));
+  const boost::intrusive_ptr<Node> second(new Node(executor));
+  std::vector<int> order;
+  executor.Hold();
+  first->Post([&] {
+    order.push_back(1);
+    second->Post([&] { order.push_back(4); });
+  });
+  second->Post([&] { order.push_back(3); });
+  first->Post([&] { order.push_back(2); });
+  CHECK(order.empty());
+  executor.Release();
+  CHECK(order == std::vector<int>{1, 2, 3, 4});
+  // And afterwards nothing waits any more.
+  first->Post([&] { order.push_back(5); });
+  CHECK(order.back() == 5);
+  executor.Hold();
+  executor.Release();
+  CHECK(order.size() == 5);
+}
+
 TEST_CASE("ThreadExecutor: a wide fan-out is run to the end, beyond what one thread takes") {
   constexpr int kNodes = 1'000;
   std::atomic<int> ran{0};
