@@ -18,6 +18,7 @@ inline constexpr uint32_t kMaxOrderingKeyBytes = 1024;
 inline constexpr uint32_t kMaxNameBytes = 255;
 inline constexpr uint32_t kMaxProducerBytes = 64;
 inline constexpr uint32_t kMaxDedupIdBytes = 128;
+inline constexpr uint32_t kMaxAnswerDelayMs = 10'000;
 inline constexpr int64_t kMinDedupWindowMs = 1'000;
 inline constexpr int64_t kMaxDedupWindowMs = 3'600'000;
 inline constexpr uint32_t kMaxAckEntries = 10'000;

@@ -9,7 +9,15 @@
 namespace estiba {
 namespace {
 
-enum Field : uint32_t { kTopic = 1, kMessages = 2, kBatch = 3, kProducer = 4, kDedupId = 5 };
+enum Field : uint32_t {
+  kTopic = 1,
+  kMessages = 2,
+  kBatch = 3,
+  kProducer = 4,
+  kDedupId = 5,
+  kAnswerDelay = 6,
+  kAnswerNow = 7
+};
 
 void AddRecord(std::string_view record, bool canonical, std::string_view message,
                PublishRequestView* request) {
@@ -69,6 +77,12 @@ bool ParsePublishRequest(std::string_view bytes, PublishRequestView* request) {
       if (!reader.ReadBytes(&request->producer)) return false;
     } else if (field == kDedupId && type == WireReader::kLength) {
       if (!reader.ReadBytes(&request->dedup_id)) return false;
+    } else if (field == kAnswerDelay && type == WireReader::kVarint) {
+      if (!reader.ReadVarint(&request->max_answer_delay_ms)) return false;
+    } else if (field == kAnswerNow && type == WireReader::kVarint) {
+      uint64_t value_read = 0;
+      if (!reader.ReadVarint(&value_read)) return false;
+      request->answer_now = value_read != 0;
     } else if (!reader.Skip(type)) {
       return false;
     }

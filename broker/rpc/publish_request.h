@@ -20,10 +20,18 @@ struct PublishRequestView {
   uint64_t batch = 0;
   std::string_view producer;
   std::string_view dedup_id;
+  uint64_t max_answer_delay_ms = 0;
+  bool answer_now = false;
   // Why the batch cannot be taken, though the request could be read.
   absl::Status refusal;
   // Only used where a client's encoder has put other fields between the messages.
   std::string gathered;
+
+  // Otherwise it only asks for answers.
+  bool is_batch() const {
+    return !answer_now || count > 0 || batch != 0 || !topic.empty() || !producer.empty() ||
+           !dedup_id.empty() || max_answer_delay_ms != 0;
+  }
 };
 
 // Takes a request apart and checks its messages. False: not a well-formed request, which ends the

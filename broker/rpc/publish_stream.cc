@@ -26,7 +26,11 @@ class PublishStream::Batch final : public PublishCommand, public Event {
   }
 
   void Apply(PublishStream& stream) override {
-    if (!stream.broken_) AppendResult(PublishCommand::batch, result, &stream.response_);
+    if (!stream.broken_) {
+      AppendResult(PublishCommand::batch, result, &stream.response_);
+      ++stream.gathered_;
+      stream.answers_due_ |= !result.status.ok();
+    }
     stream.unanswered_.fetch_sub(1, std::memory_order_relaxed);
     stream.unanswered_bytes_.fetch_sub(size(), std::memory_order_seq_cst);
     delete this;
@@ -40,6 +44,22 @@ class PublishStream::Batch final : public PublishCommand, public Event {
  private:
   ReceivedBytes request_bytes_;
   boost::intrusive_ptr<PublishStream> stream_;
+};
+
+class PublishStream::AnswersDue final : public Event {
+ public:
+  void Apply(PublishStream& stream) override {
+    stream.answers_due_ = true;
+    delete this;
+  }
+};
+
+class PublishStream::AnswerAll final : public Event {
+ public:
+  void Apply(PublishStream& stream) override {
+    stream.answer_all_ = true;
+    delete this;
+  }
 };
 
 class PublishStream::ReadsDone final : public Event {
@@ -94,12 +114,13 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
     delete batch;
     return End(absl::InvalidArgumentError("request: not a well-formed estiba.v1.PublishRequest"));
   }
-  if (std::exchange(first_request_, false)) {
-    producer_.assign(batch->request.producer);
-  } else if (!batch->request.producer.empty() && batch->request.producer != producer_) {
-    batch->request.refusal =
-        absl::InvalidArgumentError("producer: is set in the first request of a stream only");
+  const bool answer_now = batch->request.answer_now;
+  if (!batch->request.is_batch()) {
+    delete batch;
+    Push(new AnswerAll);
+    return call_->Read();
   }
+  ReadFirst(batch->request);
   batch->PublishCommand::batch = batch->request.batch;
   batch->records = batch->request.records.data();
   batch->bytes = static_cast<uint32_t>(batch->request.records.size());
@@ -118,6 +139,9 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
   } else {
     batch->Done();
   }
+  if (answer_now) Push(new AnswerAll);
+  const uint32_t delay_ms = max_answer_delay_ms_.load(std::memory_order_relaxed);
+  if (delay_ms > 0 && !std::exchange(wake_awaited_, true)) call_->WakeAfter(delay_ms);
   // Read ahead, unless too much waits for its answer. Whoever takes read_paused_ back reads on: the
   // answering side when it sees the pause, or this side when it sees that there is room again.
   if (before + size < kMaxUnanswered) return call_->Read();
@@ -126,6 +150,34 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
       read_paused_.exchange(false, std::memory_order_seq_cst)) {
     call_->Read();
   }
+}
+
+void PublishStream::ReadFirst(PublishRequestView& request) {
+  const bool first = std::exchange(first_request_, false);
+  const auto refuse = [&](absl::string_view reason) {
+    if (request.refusal.ok()) request.refusal = absl::InvalidArgumentError(reason);
+  };
+  if (first) {
+    producer_.assign(request.producer);
+    if (request.max_answer_delay_ms > kMaxAnswerDelayMs) {
+      refuse(absl::StrCat("max_answer_delay_ms: ", request.max_answer_delay_ms, ": at most ",
+                          kMaxAnswerDelayMs));
+    } else {
+      max_answer_delay_ms_.store(static_cast<uint32_t>(request.max_answer_delay_ms),
+                                 std::memory_order_relaxed);
+    }
+  } else if (!request.producer.empty() && request.producer != producer_) {
+    refuse("producer: is set in the first request of a stream only");
+  } else if (request.max_answer_delay_ms != 0) {
+    refuse("max_answer_delay_ms: is set in the first request of a stream only");
+  }
+}
+
+void PublishStream::OnWake() {
+  // An answer that comes after this must not wait for another request.
+  wake_awaited_ = unanswered_.load(std::memory_order_relaxed) > 0;
+  if (wake_awaited_) call_->WakeAfter(max_answer_delay_ms_.load(std::memory_order_relaxed));
+  Push(new AnswersDue);
 }
 
 TopicPtr PublishStream::Route(Batch* batch) {
@@ -188,9 +240,12 @@ void PublishStream::RunTurn() {
     }
     if (broken_) {
       response_.clear();
-    } else if (!response_.empty()) {
+    } else if (!response_.empty() && AnswersAreDue()) {
       const grpc::ByteBuffer buffer = ToBuffer(response_);
       response_.clear();
+      gathered_ = 0;
+      answers_due_ = false;
+      if (unanswered_.load(std::memory_order_relaxed) == 0) answer_all_ = false;
       self.detach();  // OnWritten goes on
       return call_->Write(buffer);
     } else if (ending_ || (reads_done_ && unanswered_.load(std::memory_order_relaxed) == 0)) {
@@ -198,6 +253,11 @@ void PublishStream::RunTurn() {
       call_->Finish(end_status_);
     }
   } while (!events_.TryIdle());
+}
+
+bool PublishStream::AnswersAreDue() const {
+  return answers_due_ || answer_all_ || reads_done_ || ending_ || gathered_ >= kMostGathered ||
+         max_answer_delay_ms_.load(std::memory_order_relaxed) == 0;
 }
 
 void PublishStream::OnWritten(bool ok) {

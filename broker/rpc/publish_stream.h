@@ -9,6 +9,7 @@
 #include "broker/queue/mailbox.h"
 #include "broker/rpc/call.h"
 #include "broker/rpc/context.h"
+#include "broker/rpc/publish_request.h"
 #include "broker/rpc/stream_table.h"
 
 namespace estiba {
@@ -18,7 +19,8 @@ namespace estiba {
 // Two sides that run beside each other: the reading side (the call's thread) takes requests apart
 // and hands batches to topics; the answering side collects what topics answer, through a mailbox,
 // and writes it, one response at a time. While a response is being written answers pile up and go
-// into the next one. Bound: kMaxUnanswered bytes of batches are read ahead of their answers.
+// into the next one; a client may ask that they gather longer. Bounds: kMaxUnanswered bytes of
+// batches are read ahead of their answers, and kMostGathered answers wait for others.
 class PublishStream final : public CallHandler, private Runnable {
  public:
   PublishStream(RpcContext& context, CallPtr call);
@@ -27,10 +29,13 @@ class PublishStream final : public CallHandler, private Runnable {
   void OnRead(grpc::ByteBuffer* message) override;
   void OnWritten(bool ok) override;
   void OnClosed(bool cancelled) override;
+  void OnWake() override;
   void End(const absl::Status& status) override;
 
  private:
   static constexpr uint32_t kMaxUnanswered = 256 << 10;
+  // Well below what clients have on the wire: a producer's last 256 batches are known.
+  static constexpr uint32_t kMostGathered = 64;
 
   // Something for the answering side.
   struct Event {
@@ -40,15 +45,20 @@ class PublishStream final : public CallHandler, private Runnable {
     Event* next = nullptr;
   };
   class Batch;
+  class AnswerAll;
+  class AnswersDue;
   class ReadsDone;
   class Ending;
 
   void Submit(grpc::ByteBuffer* message);
   // Null and batch->result set: refused before it reached a topic.
   TopicPtr Route(Batch* batch);
+  // Takes over what only a stream's first request may say, and refuses it in others.
+  void ReadFirst(PublishRequestView& request);
   void LeaveTopic();
   void Push(Event* event);
   void RunTurn() override;
+  bool AnswersAreDue() const;
 
   RpcContext& context_;
   const CallPtr call_;
@@ -62,16 +72,23 @@ class PublishStream final : public CallHandler, private Runnable {
   std::string topic_name_;
   std::string producer_;
   bool first_request_ = true;
+  bool wake_awaited_ = false;
 
   // Both sides.
   std::atomic<uint32_t> unanswered_bytes_{0};
   std::atomic<uint32_t> unanswered_{0};
   std::atomic<bool> read_paused_{false};
   std::atomic<bool> abandoned_{false};
+  // Set with the first request.
+  std::atomic<uint32_t> max_answer_delay_ms_{0};
   Mailbox<Event> events_;
 
   // Answering side.
   std::string response_;
+  uint32_t gathered_ = 0;  // answers in it
+  // The first answer waits for no others: clients may hold back until they know that they are welcome.
+  bool answers_due_ = true;
+  bool answer_all_ = false;  // until none is outstanding
   bool reads_done_ = false;
   bool broken_ = false;
   bool ending_ = false;

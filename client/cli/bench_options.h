@@ -20,6 +20,8 @@ struct BenchOptions {
   uint64_t size = 128;
   std::optional<uint64_t> batch;
   uint64_t batch_bytes = 0;  // 0: the client's default
+  absl::Duration max_answer_delay = absl::ZeroDuration();
+  absl::Duration busy_poll = absl::ZeroDuration();
   // Messages in all. Neither this nor a duration: a default.
   std::optional<uint64_t> count;
   std::optional<absl::Duration> duration;

@@ -50,6 +50,7 @@ PublisherOptions BenchPublishers::MakePublisherOptions() {
   PublisherOptions publisher;
   if (options_.batch) publisher.max_batch_messages = *options_.batch;
   if (options_.batch_bytes > 0) publisher.max_batch_bytes = options_.batch_bytes;
+  publisher.max_answer_delay = options_.max_answer_delay;
   publisher.on_failure = [this](const PublishFailure& failure) {
     const absl::MutexLock lock(&mutex_);
     if (failure_.ok()) failure_ = failure.status;

@@ -95,7 +95,9 @@ uint64_t WarmupCount(const BenchOptions& options) {
 
 BenchResult RunBench(const Context& context, const BenchOptions& options, Interrupt& interrupt) {
   BenchResult result;
-  const Client client(context.MakeClientOptions("bench"));
+  ClientOptions client_options = context.MakeClientOptions("bench");
+  client_options.busy_poll = options.busy_poll;
+  const Client client(client_options);
   OwnTopics topics(client, context.timeout);
   result.status = topics.Create(options.topics);
   if (!result.status.ok()) return result;

@@ -6,6 +6,7 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -19,6 +20,7 @@ thread_local const Connection* current_connection = nullptr;
 
 ClientOptions Checked(ClientOptions options) {
   options.threads = std::clamp(options.threads, 1, 64);
+  options.busy_poll = std::clamp(options.busy_poll, absl::ZeroDuration(), absl::Milliseconds(1));
   options.min_backoff = std::max(options.min_backoff, absl::Milliseconds(1));
   options.max_backoff = std::max(options.max_backoff, options.min_backoff);
   options.max_message_bytes = std::clamp<size_t>(options.max_message_bytes, 1024, 1u << 30);
@@ -83,7 +85,21 @@ void Connection::RunQueue() {
   current_connection = this;
   void* tag = nullptr;
   bool ok = false;
-  while (queue_.Next(&tag, &ok)) static_cast<QueueTag*>(tag)->OnEvent(ok);
+  while (NextEvent(&tag, &ok)) static_cast<QueueTag*>(tag)->OnEvent(ok);
+}
+
+bool Connection::NextEvent(void** tag, bool* ok) {
+  if (options_.busy_poll > absl::ZeroDuration()) {
+    using Clock = std::chrono::steady_clock;
+    const gpr_timespec no_waiting = gpr_time_0(GPR_CLOCK_MONOTONIC);
+    const Clock::time_point end = Clock::now() + absl::ToChronoNanoseconds(options_.busy_poll);
+    do {
+      const auto found = queue_.AsyncNext(tag, ok, no_waiting);
+      if (found != grpc::CompletionQueue::TIMEOUT) return found == grpc::CompletionQueue::GOT_EVENT;
+      std::this_thread::yield();
+    } while (Clock::now() < end);
+  }
+  return queue_.Next(tag, ok);
 }
 
 void Connection::Prepare(grpc::ClientContext& context) const {

@@ -69,6 +69,8 @@ class Connection {
 
  private:
   void RunQueue();
+  // Waits for an event. False: the queue has been shut down.
+  bool NextEvent(void** tag, bool* ok);
 
   const ClientOptions options_;
   // They connect when first used.

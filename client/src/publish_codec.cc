@@ -9,19 +9,31 @@ using wire::Reader;
 using wire::Tag;
 using wire::Type;
 
-grpc::ByteBuffer EncodePublishRequest(std::string_view topic, std::string_view producer,
-                                      uint64_t batch, const grpc::Slice& records) {
+grpc::ByteBuffer EncodePublishRequest(const PublishStreamStart& start, uint64_t batch,
+                                      const grpc::Slice& records) {
+  const auto& [topic, producer, max_answer_delay_ms] = start;
   size_t size = 1 + wire::VarintSize(batch);
   if (!topic.empty()) size += wire::BytesFieldSize(topic.size());
   if (!producer.empty()) size += wire::BytesFieldSize(producer.size());
-  // Without topic and producer the header is small enough to need no memory of its own.
+  if (max_answer_delay_ms > 0) size += 1 + wire::VarintSize(max_answer_delay_ms);
+  // Without a start the header is small enough to need no memory of its own.
   grpc::Slice slices[2] = {grpc::Slice(size), records};
   char* out = const_cast<char*>(reinterpret_cast<const char*>(slices[0].begin()));
   if (!topic.empty()) out = wire::WriteBytesField(out, 1, topic);
   *out++ = static_cast<char>(Tag(3, Type::kVarint));
   out = wire::WriteVarint(out, batch);
-  if (!producer.empty()) wire::WriteBytesField(out, 4, producer);
+  if (!producer.empty()) out = wire::WriteBytesField(out, 4, producer);
+  if (max_answer_delay_ms > 0) {
+    *out++ = static_cast<char>(Tag(6, Type::kVarint));
+    wire::WriteVarint(out, max_answer_delay_ms);
+  }
   return grpc::ByteBuffer(slices, 2);
+}
+
+grpc::ByteBuffer EncodeAnswerNow() {
+  const char request[] = {static_cast<char>(Tag(7, Type::kVarint)), 1};
+  const grpc::Slice slice(request, sizeof request);
+  return grpc::ByteBuffer(&slice, 1);
 }
 
 bool ParsePublishResponse(const grpc::ByteBuffer& buffer, std::vector<BatchResult>& results) {

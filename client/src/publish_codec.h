@@ -23,10 +23,19 @@ struct BatchResult {
   uint32_t scheduled = 0;
 };
 
-// A PublishRequest: a header in front of `records`, which are referred to, not copied. `topic` and
-// `producer` may be empty: they go with the first request of a stream.
-grpc::ByteBuffer EncodePublishRequest(std::string_view topic, std::string_view producer,
-                                      uint64_t batch, const grpc::Slice& records);
+// What goes with the first request of a stream only; empty in others.
+struct PublishStreamStart {
+  std::string_view topic;
+  std::string_view producer;
+  uint32_t max_answer_delay_ms = 0;
+};
+
+// A PublishRequest: a header in front of `records`, which are referred to, not copied.
+grpc::ByteBuffer EncodePublishRequest(const PublishStreamStart& start, uint64_t batch,
+                                      const grpc::Slice& records);
+
+// Asks for the answers that the broker holds back.
+grpc::ByteBuffer EncodeAnswerNow();
 
 // Replaces `results`. False: this is no well-formed PublishResponse.
 bool ParsePublishResponse(const grpc::ByteBuffer& buffer, std::vector<BatchResult>& results);

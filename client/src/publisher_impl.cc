@@ -9,12 +9,17 @@ namespace {
 constexpr size_t kMaxMessageBytes = size_t{10} << 20;
 constexpr size_t kMaxBatchBytes = size_t{15} << 20;
 constexpr size_t kMaxBatchMessages = 100'000;
+// Batches that go to gRPC in one go.
+constexpr size_t kMaxFollowing = 31;
+constexpr absl::Duration kMaxAnswerDelay = absl::Seconds(10);
 
 PublisherOptions Checked(PublisherOptions options) {
   options.max_batch_bytes = std::clamp<size_t>(options.max_batch_bytes, 1, kMaxBatchBytes);
   options.max_batch_messages = std::clamp<size_t>(options.max_batch_messages, 1, kMaxBatchMessages);
   options.max_in_flight_messages = std::max<size_t>(options.max_in_flight_messages, 1);
   options.max_in_flight_bytes = std::max<size_t>(options.max_in_flight_bytes, 1);
+  options.max_answer_delay =
+      std::clamp(options.max_answer_delay, absl::ZeroDuration(), kMaxAnswerDelay);
   options.min_retry_backoff = std::max(options.min_retry_backoff, absl::Milliseconds(1));
   return options;
 }
@@ -136,23 +141,53 @@ std::optional<PublisherImpl::PendingWrite> PublisherImpl::TakeWrite() {
     return std::nullopt;
   }
   if (!queue_.has_unsent()) {
-    if (open_.empty()) return std::nullopt;
+    if (open_.empty()) return TakeAnswerNow();
     if (!LingerIsOver()) {
       ScheduleTimer();
       return std::nullopt;
     }
     Seal();
   }
-  const Batch& batch = queue_.Send();
-  const bool first = std::exchange(first_request_, false);
   writing_ = true;
-  return PendingWrite{stream_, EncodePublishRequest(first ? topic_ : "", first ? producer_ : "",
-                                                    batch.number, batch.records)};
+  grpc::ByteBuffer request = EncodeNext();
+  while (following_.size() < kMaxFollowing && queue_.has_unsent() && queue_.may_send()) {
+    following_.push_back(EncodeNext());
+  }
+  return PendingWrite{stream_, std::move(request),
+                      following_.empty() ? Stream::Followed::kNo : Stream::Followed::kYes};
+}
+
+grpc::ByteBuffer PublisherImpl::EncodeNext() {
+  const Batch& batch = queue_.Send();
+  answers_awaited_ = false;
+  PublishStreamStart start;
+  if (std::exchange(first_request_, false)) {
+    start = {topic_, producer_,
+             static_cast<uint32_t>(absl::ToInt64Milliseconds(options_.max_answer_delay))};
+  }
+  return EncodePublishRequest(start, batch.number, batch.records);
+}
+
+std::optional<PublisherImpl::PendingWrite> PublisherImpl::TakeAnswerNow() {
+  if (options_.max_answer_delay <= absl::ZeroDuration() || queue_.sent() == 0) return std::nullopt;
+  if ((flushing_ == 0 && room_waiters_ == 0) || std::exchange(answers_awaited_, true)) {
+    return std::nullopt;
+  }
+  writing_ = true;
+  return PendingWrite{stream_, EncodeAnswerNow(), Stream::Followed::kNo};
+}
+
+std::optional<PublisherImpl::PendingWrite> PublisherImpl::TakeFollowing() {
+  if (following_.empty()) return std::nullopt;
+  grpc::ByteBuffer request = std::move(following_.front());
+  following_.pop_front();
+  return PendingWrite{stream_, std::move(request),
+                      following_.empty() ? Stream::Followed::kNo : Stream::Followed::kYes};
 }
 
 void PublisherImpl::CarryOut(std::optional<PendingWrite> write) {
   // A stream that has ended meanwhile takes nothing; the batch stays in the queue for the next one.
-  if (write) write->stream->Write(write->request);
+  if (write) write->stream->Write(write->request, write->followed);
 }
 
 void PublisherImpl::SendNext() {

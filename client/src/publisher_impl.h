@@ -6,6 +6,7 @@
 #ifndef ESTIBA_CLIENT_SRC_PUBLISHER_IMPL_H_
 #define ESTIBA_CLIENT_SRC_PUBLISHER_IMPL_H_
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,7 @@ class PublisherImpl final : private StreamListener {
   struct PendingWrite {
     std::shared_ptr<Stream> stream;
     grpc::ByteBuffer request;
+    Stream::Followed followed;
   };
 
   void OnOpen() override;
@@ -67,6 +69,11 @@ class PublisherImpl final : private StreamListener {
   // Takes the next batch to the wire, if there is one and it may go now.
   std::optional<PendingWrite> TakeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void CarryOut(std::optional<PendingWrite> write);
+  grpc::ByteBuffer EncodeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Asks for what the broker holds back, if somebody waits for it.
+  std::optional<PendingWrite> TakeAnswerNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What TakeWrite left for after the write under way.
+  std::optional<PendingWrite> TakeFollowing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // TakeWrite and CarryOut for a caller that does not hold the lock.
   void SendNext() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -104,7 +111,12 @@ class PublisherImpl final : private StreamListener {
   bool stream_open_ ABSL_GUARDED_BY(mutex_) = false;
   bool first_request_ ABSL_GUARDED_BY(mutex_) = true;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  // Requests that follow the write under way, whatever happens: gRPC keeps what is written before
+  // them, to send all at once.
+  std::deque<grpc::ByteBuffer> following_ ABSL_GUARDED_BY(mutex_);
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
+  // TakeAnswerNow has asked since the last batch went.
+  bool answers_awaited_ ABSL_GUARDED_BY(mutex_) = false;
   // The last stream ended with a status that trying again will not cure.
   bool refused_ ABSL_GUARDED_BY(mutex_) = false;
   // When to open the next stream, if there is none.

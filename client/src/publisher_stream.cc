@@ -46,10 +46,13 @@ void PublisherImpl::OnOpen() {
 }
 
 void PublisherImpl::OnWritten() {
+  std::optional<PendingWrite> write;
   {
     absl::MutexLock lock(&mutex_);
-    writing_ = false;
+    write = TakeFollowing();
+    writing_ = write.has_value();
   }
+  if (write) return CarryOut(std::move(write));
   SendNext();
 }
 
@@ -96,6 +99,7 @@ void PublisherImpl::OnEnd(const absl::Status& status) {
   {
     absl::MutexLock lock(&mutex_);
     stream_open_ = writing_ = half_closed_ = false;
+    following_.clear();
     retry_at_ = absl::InfiniteFuture();
     queue_.OnStreamEnd();
     const bool lost = status.ok() || IsConnectionLoss(status) || absl::IsResourceExhausted(status);

@@ -38,9 +38,11 @@ void Stream::Read() {
   call_->Read(&incoming_, &read_event_);
 }
 
-bool Stream::Write(const grpc::ByteBuffer& message) {
+bool Stream::Write(const grpc::ByteBuffer& message, Followed followed) {
   if (!Begin()) return false;
-  call_->Write(message, &write_event_);
+  grpc::WriteOptions options;
+  if (followed == Followed::kYes) options.set_buffer_hint();
+  call_->Write(message, options, &write_event_);
   return true;
 }
 

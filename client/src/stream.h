@@ -42,6 +42,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
  public:
   // What to do while there is no connection: end with UNAVAILABLE, or wait until there is one.
   enum class Unreachable { kFail, kWait };
+  // kYes: another Write comes for certain; gRPC may keep this one to send both in one go.
+  enum class Followed { kNo, kYes };
 
   static std::shared_ptr<Stream> Open(Connection& connection, Lane lane, const std::string& method,
                                       StreamListener& listener, Unreachable unreachable);
@@ -51,7 +53,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // Sends one message. At most one at a time, after OnOpen. False: the stream is over and there
   // will be no OnWritten. If it fails later, the stream is over; there will be no OnWritten then
   // either, and OnEnd comes when everything that can be read has been.
-  bool Write(const grpc::ByteBuffer& message);
+  bool Write(const grpc::ByteBuffer& message, Followed followed = Followed::kNo);
   // Nothing more will be written. Once, while no Write is under way.
   void HalfClose();
   // Ends the stream soon, with CANCELLED unless it had ended by itself.

@@ -30,6 +30,7 @@ TEST_CASE("every kind of run loses, doubles and disorders nothing, and leaves no
       {{"--topics", "2", "--publishers", "2", "--subscribers", "2"}, 20'000, 40'000, true},
       {{"--rate", "100k/s"}, 20'000, 20'000, true},
       {{"--batch", "7", "--size", "1KiB"}, 20'000, 20'000, true},
+      {{"--batch", "1", "--max-answer-delay", "50ms"}, 20'000, 20'000, true},
   };
   const Shell shell;
   for (Kind kind : kinds) {

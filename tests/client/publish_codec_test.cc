@@ -11,37 +11,41 @@
 namespace estiba::internal {
 namespace {
 
-v1::PublishRequest Encode(std::string_view topic, std::string_view producer, uint64_t batch) {
+v1::PublishRequest Encode(const PublishStreamStart& start, uint64_t batch) {
   v1::PublishRequest records;
   records.add_messages()->set_data("one");
   records.add_messages()->set_data("two");
   v1::PublishRequest request;
-  REQUIRE(
-      Parse(EncodePublishRequest(topic, producer, batch, grpc::Slice(records.SerializeAsString())),
-            request));
+  REQUIRE(Parse(EncodePublishRequest(start, batch, grpc::Slice(records.SerializeAsString())),
+                request));
   REQUIRE(request.messages_size() == 2);
   REQUIRE(request.messages(1).data() == "two");
   return request;
 }
 
-TEST_CASE("A first request carries topic, producer and batch number with its messages") {
-  const v1::PublishRequest request = Encode("orders", std::string(16, '\x9c'), 1);
+TEST_CASE("A first request carries topic, producer, delay and batch number with its messages") {
+  const std::string producer(16, '\x9c');
+  const v1::PublishRequest request = Encode({"orders", producer, 10'000}, 1);
   REQUIRE(request.topic() == "orders");
-  REQUIRE(request.producer() == std::string(16, '\x9c'));
+  REQUIRE(request.producer() == producer);
+  REQUIRE(request.max_answer_delay_ms() == 10'000);
   REQUIRE(request.batch() == 1);
 }
 
 TEST_CASE("A later request carries only its batch number, of any size") {
   for (const uint64_t batch : {uint64_t{1}, uint64_t{300}, std::numeric_limits<uint64_t>::max()}) {
-    const v1::PublishRequest request = Encode("", "", batch);
+    const v1::PublishRequest request = Encode({}, batch);
     REQUIRE(request.topic().empty());
     REQUIRE(request.producer().empty());
+    REQUIRE(request.max_answer_delay_ms() == 0);
     REQUIRE(request.batch() == batch);
   }
 }
 
 TEST_CASE("The longest topic and producer fit") {
-  const v1::PublishRequest request = Encode(std::string(255, 't'), std::string(64, 'p'), 1);
+  const std::string topic(255, 't');
+  const std::string producer(64, 'p');
+  const v1::PublishRequest request = Encode({topic, producer}, 1);
   REQUIRE(request.topic().size() == 255);
   REQUIRE(request.producer().size() == 64);
 }

@@ -343,6 +343,31 @@ TEST_CASE("A closed publisher has sent everything and accepts nothing more") {
   REQUIRE(Eventually([&] { return broker.admin.Stats()->publish_streams == 0; }));
 }
 
+TEST_CASE("Flush and Close do not wait for answers that the broker may hold back") {
+  BrokerFixture broker;
+  uint64_t outcomes = 0;
+  Publisher publisher(broker.client, "orders",
+                      {.max_batch_messages = 1, .max_answer_delay = absl::Seconds(10)});
+  const auto publish = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      publisher.Publish({.data = "x"}, [&](absl::StatusOr<uint64_t> sequence) {
+        if (sequence.ok() && *sequence == outcomes + 1) ++outcomes;
+      });
+    }
+  };
+  const absl::Time start = absl::Now();
+  publish(1'000);
+  REQUIRE(publisher.Flush(Soon()).ok());
+  CHECK(outcomes == 1'000);
+  publish(1);
+  REQUIRE(publisher.Flush(Soon()).ok());
+  CHECK(outcomes == 1'001);
+  publish(100);
+  REQUIRE(publisher.Close(Soon()).ok());
+  CHECK(outcomes == 1'101);
+  CHECK(absl::Now() - start < absl::Seconds(10));
+}
+
 TEST_CASE("Closing at its deadline gives up what is unanswered") {
   BrokerFixture broker;
   REQUIRE(broker.admin

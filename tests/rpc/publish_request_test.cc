@@ -85,6 +85,31 @@ TEST_CASE("A request's messages are taken as they lie, without a copy") {
   CheckRecords(view);
 }
 
+TEST_CASE("A request that only asks for answers is no batch") {
+  v1::PublishRequest request;
+  request.set_answer_now(true);
+  const auto is_batch = [&] {
+    const std::string bytes = request.SerializeAsString();
+    PublishRequestView view;
+    REQUIRE(ParsePublishRequest(bytes, &view));
+    CHECK(view.answer_now);
+    return view.is_batch();
+  };
+  CHECK_FALSE(is_batch());
+  SECTION("but with a number it is, one without messages") {
+    request.set_batch(1);
+    CHECK(is_batch());
+  }
+  SECTION("and with a topic") {
+    request.set_topic("t");
+    CHECK(is_batch());
+  }
+  SECTION("and with messages") {
+    request.add_messages();
+    CHECK(is_batch());
+  }
+}
+
 TEST_CASE("Fields may come in any order, also between the messages; the last value counts") {
   std::vector<std::string> fields = {Field(1, "t"), Field(4, "p"), Varint(3 << 3) + Varint(300),
                                      Varint(15 << 3) + Varint(1), Field(99, "unknown")};

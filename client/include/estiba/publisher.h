@@ -82,6 +82,12 @@ struct PublisherOptions {
   // How long a batch may wait for company when nothing else keeps it waiting. Zero: not at all.
   absl::Duration linger = absl::ZeroDuration();
 
+  // How long the broker may hold back the answers to batches it has taken, so that one response
+  // carries up to 64 of them: 0 - 10 s, in whole milliseconds. Zero: not at all. For many small
+  // batches whose outcome nobody waits for: reading an answer costs as much as publishing. Futures
+  // and callbacks wait as much longer; errors, Flush and Close do not.
+  absl::Duration max_answer_delay = absl::ZeroDuration();
+
   // The window: what was published and is not answered. When it is full, publishing waits, and the
   // Try calls fail. A message larger than the window passes when the window is empty.
   size_t max_in_flight_messages = 1'000'000;
