@@ -11,6 +11,7 @@
 #include "broker/ops/config.h"
 #include "broker/ops/health_command.h"
 #include "broker/ops/log.h"
+#include "broker/ops/process_memory.h"
 #include "broker/rpc/health_check.h"
 
 namespace {
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
     args.erase(args.begin());
     return RunHealth(args, environment);
   }
+  estiba::KeepBuffersAtHand();
   // Before any thread is made, so that all of them leave these signals to sigwait.
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);

@@ -27,4 +27,11 @@ bool ReturnFreeMemory() {
 #endif
 }
 
+void KeepBuffersAtHand() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+#endif
+}
+
 }  // namespace estiba
