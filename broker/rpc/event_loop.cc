@@ -17,7 +17,8 @@ constexpr int kBurst = 3;
 constexpr int kMostHeld = 32;
 constexpr size_t kMostHeldBytes = 16 << 10;
 
-// Takes events until fewer messages than kBurst come without waiting. False: the queue was shut down.
+// Takes events until fewer messages than kBurst come without waiting. False: the queue was shut
+// down.
 bool ServeBursts(grpc::CompletionQueue& queue, Executor& executor) {
   const gpr_timespec no_waiting = gpr_time_0(GPR_CLOCK_MONOTONIC);
   void* tag = nullptr;

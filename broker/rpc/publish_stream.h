@@ -86,7 +86,8 @@ class PublishStream final : public CallHandler, private Runnable {
   // Answering side.
   std::string response_;
   uint32_t gathered_ = 0;  // answers in it
-  // The first answer waits for no others: clients may hold back until they know that they are welcome.
+  // The first answer waits for no others: clients may hold back until they know that they are
+  // welcome.
   bool answers_due_ = true;
   bool answer_all_ = false;  // until none is outstanding
   bool reads_done_ = false;

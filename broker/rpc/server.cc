@@ -65,7 +65,6 @@ class Server::Impl final : public Call::Acceptor {
   void Count(int difference) override;
 
  private:
-
   const ServerOptions options_;
   StreamTable streams_;
   const boost::intrusive_ptr<RequestTable> requests_;

@@ -16,8 +16,8 @@ v1::PublishRequest Encode(const PublishStreamStart& start, uint64_t batch) {
   records.add_messages()->set_data("one");
   records.add_messages()->set_data("two");
   v1::PublishRequest request;
-  REQUIRE(Parse(EncodePublishRequest(start, batch, grpc::Slice(records.SerializeAsString())),
-                request));
+  REQUIRE(
+      Parse(EncodePublishRequest(start, batch, grpc::Slice(records.SerializeAsString())), request));
   REQUIRE(request.messages_size() == 2);
   REQUIRE(request.messages(1).data() == "two");
   return request;

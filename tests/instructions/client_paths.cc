@@ -1,4 +1,5 @@
-// The client's main paths: messages into requests, and frames into messages, without gRPC's own work.
+// The client's main paths: messages into requests, and frames into messages, without gRPC's own
+// work.
 #include <string>
 
 #include "client/src/batch_buffer.h"

@@ -1,5 +1,6 @@
-// The main function of the programs here: PROGRAM --list | PATH MESSAGES sends so many messages down one
-// of the main paths, on one thread, and does nothing else. tests/instructions/check counts.
+// The main function of the programs here: PROGRAM --list | PATH MESSAGES sends so many messages
+// down one of the main paths, on one thread, and does nothing else. tests/instructions/check
+// counts.
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 // consumer that is killed or hangs.
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -133,6 +134,15 @@ TEST_CASE("Consumer processes share a subscription; one killed with SIGKILL lose
   REQUIRE(victim.process().Wait().has_value());
   REQUIRE(
       Eventually([&] { return broker.GetSubscription("s").stats().acked_messages() == kMany; }));
+  // Written before they were acked, but perhaps not read from the pipe yet.
+  REQUIRE(Eventually([&] {
+    int64_t lines = 0;
+    for (const auto& consumer : consumers) {
+      const std::string text = consumer->process().stdout_text();
+      lines += std::count(text.begin(), text.end(), '\n');
+    }
+    return lines >= kMany;
+  }));
 
   std::map<uint64_t, int> seen;
   int again = 0;

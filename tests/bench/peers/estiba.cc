@@ -5,7 +5,8 @@
 //
 // "estiba-stream" publishes without the client, on one bare Publish stream for all topics of a
 // publisher, as the protocol allows and a Publisher, which has a stream for its one topic, does
-// not.
+// not. "estiba-busy" is a client with a processor to spare, whose publisher goes on meanwhile: it
+// looks for events for 30 us before it sleeps, and lets answers wait up to 100 ms for others.
 #include <string>
 #include <utility>
 
@@ -24,10 +25,23 @@
 namespace estiba::bench {
 namespace {
 
+enum class Manner { kDefault, kBareStream, kBusy };
+
+ClientOptions OptionsOf(const PeerSettings& settings, Manner manner) {
+  ClientOptions options;
+  options.target = settings.server;
+  options.client_name = "bench";
+  if (manner == Manner::kBusy) options.busy_poll = absl::Microseconds(30);
+  return options;
+}
+
 class EstibaPublisher final : public PeerPublisher {
  public:
-  EstibaPublisher(const Client& client, const PeerSettings& settings)
-      : client_(client), settings_(settings), publishers_(settings.topics.size()) {}
+  EstibaPublisher(const Client& client, const PeerSettings& settings, Manner manner)
+      : client_(client),
+        settings_(settings),
+        manner_(manner),
+        publishers_(settings.topics.size()) {}
 
   absl::Status Connect() override { return client_.WaitReady(absl::Now() + settings_.patience); }
 
@@ -37,6 +51,7 @@ class EstibaPublisher final : public PeerPublisher {
       PublisherOptions options;
       if (settings_.batch) options.max_batch_messages = *settings_.batch;
       if (settings_.batch_bytes > 0) options.max_batch_bytes = settings_.batch_bytes;
+      if (manner_ == Manner::kBusy) options.max_answer_delay = absl::Milliseconds(100);
       publisher = std::make_unique<Publisher>(client_, settings_.topics[topic], options);
     }
     return publisher->PostBatch(payloads);
@@ -53,6 +68,7 @@ class EstibaPublisher final : public PeerPublisher {
  private:
   const Client& client_;
   const PeerSettings& settings_;
+  const Manner manner_;
   // By topic, made when first used.
   std::vector<std::unique_ptr<Publisher>> publishers_;
 };
@@ -141,11 +157,12 @@ class IdleStreams {
 
 class EstibaPeer final : public Peer {
  public:
-  EstibaPeer(const PeerSettings& settings, bool bare_publishers)
+  EstibaPeer(const PeerSettings& settings, Manner manner)
       : settings_(settings),
-        client_({.target = settings.server, .client_name = "bench"}),
+        manner_(manner),
+        client_(OptionsOf(settings, manner)),
         admin_(client_) {
-    if (bare_publishers) link_ = std::make_unique<GrpcLink>(settings.server);
+    if (manner == Manner::kBareStream) link_ = std::make_unique<GrpcLink>(settings.server);
   }
 
   // Publishers wait when memory is full: a benchmark is to measure, not to fail.
@@ -177,7 +194,7 @@ class EstibaPeer final : public Peer {
     for (const std::string& topic : idle_topics_) admin_.DeleteTopic(topic).IgnoreError();
   }
   std::unique_ptr<PeerPublisher> MakePublisher() override {
-    if (link_ == nullptr) return std::make_unique<EstibaPublisher>(client_, settings_);
+    if (link_ == nullptr) return std::make_unique<EstibaPublisher>(client_, settings_, manner_);
     return std::make_unique<FramePublisher>(*link_, settings_, "/estiba.v1.Broker/Publish",
                                             FramePublisher::Protocol::kEstiba);
   }
@@ -194,6 +211,7 @@ class EstibaPeer final : public Peer {
   }
 
   const PeerSettings settings_;
+  const Manner manner_;
   const Client client_;
   Admin admin_;
   std::unique_ptr<GrpcLink> link_;
@@ -204,11 +222,15 @@ class EstibaPeer final : public Peer {
 }  // namespace
 
 std::unique_ptr<Peer> MakeEstibaPeer(const PeerSettings& settings) {
-  return std::make_unique<EstibaPeer>(settings, false);
+  return std::make_unique<EstibaPeer>(settings, Manner::kDefault);
 }
 
 std::unique_ptr<Peer> MakeEstibaStreamPeer(const PeerSettings& settings) {
-  return std::make_unique<EstibaPeer>(settings, true);
+  return std::make_unique<EstibaPeer>(settings, Manner::kBareStream);
+}
+
+std::unique_ptr<Peer> MakeEstibaBusyPeer(const PeerSettings& settings) {
+  return std::make_unique<EstibaPeer>(settings, Manner::kBusy);
 }
 
 }  // namespace estiba::bench
