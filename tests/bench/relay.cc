@@ -21,6 +21,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 
@@ -287,4 +291,12 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace estiba::bench
 
-int main(int argc, char** argv) { return estiba::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // As in estibad.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+#endif
+  return estiba::bench::Main(argc, argv);
+}

@@ -67,7 +67,7 @@ def stuck(name, number, server="estiba", *options):
 def _rate(name, rate):
     return Workload(
         f"open-loop-{name}", f"128 bytes, {rate:,} messages/s whether or not the server keeps up: p99 from due to delivered",
-        "p99", (estiba(), nats(), redis(), mosquitto()), ("--size", 128, "--rate", rate), count=2 * rate,
+        "p99", (estiba(), relay(), nats(), redis(), mosquitto()), ("--size", 128, "--rate", rate), count=2 * rate,
         also=("p50",))
 
 
