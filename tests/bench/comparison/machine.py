@@ -17,6 +17,7 @@ def first_line(*command):
         out = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    # Some say their version on standard error, or with an exit code of their own.
     return ((out.stdout or out.stderr).splitlines() or [""])[0].strip()
 
 
@@ -46,8 +47,8 @@ def _mosquitto_version():
 
 
 def describe(root, build, command, load):
-    def git(*words):
-        return first_line("git", "-C", str(root), *words)
+    commit = subprocess.run(["git", "-C", str(root), "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True,
+                            check=False)
     cache = pathlib.Path(build) / "CMakeCache.txt"
     changed = subprocess.run(
         ["git", "-C", str(root), "status", "--porcelain", "--", "broker", "client", "proto", "CMakeLists.txt",
@@ -57,7 +58,7 @@ def describe(root, build, command, load):
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "command": command,
-        "commit": git("rev-parse", "--short=10", "HEAD") or "unknown",
+        "commit": commit.stdout.strip() or "unknown",
         "uncommitted_changes": bool(changed.strip()),
         "cpu": _field("/proc/cpuinfo", r"^model name[^:]*: (.*)$"),
         "cores": os.cpu_count(),

@@ -41,10 +41,10 @@ def _ratio(value):
 
 
 def bars_table(record):
-    lines = ["| bar | | Estiba | least-most | |", "|---|---|---|---|---|"]
+    lines = ["| bar | | figure | least-most | met |", "|---|---|---|---|---|"]
     for bar in record["bars"]:
         lines.append(f"| {bar['bar']} | {bar['text']} | **{_ratio(bar['median'])}** | {_ratio(bar['min'])}-{_ratio(bar['max'])} | "
-                     f"{'met' if bar['met'] else '**not met**'} |")
+                     f"{'yes' if bar['met'] else '**no**'} |")
     return lines
 
 

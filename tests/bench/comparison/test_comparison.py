@@ -59,7 +59,7 @@ class ComparisonTest(unittest.TestCase):
         record = report.summarize(ENVIRONMENT, results)
         text = report.markdown(record)
         self.assertIn("**5.00** (4.00-6.00) | **1.50** (1.00-2.00), 3.50× |", text)
-        self.assertIn("≥ 3 × NATS core | **3.50** | 3.00-4.00 | met |", text)
+        self.assertIn("≥ 3 × NATS core | **3.50** | 3.00-4.00 | yes |", text)
         self.assertNotIn("JetStream |", text)
         with tempfile.TemporaryDirectory() as folder:
             written = plots.write(record, pathlib.Path(folder) / "plots")
