@@ -48,6 +48,10 @@ RedisReplyPtr RedisConnection::Read() {
 void RedisConnection::SkipReplies() {
   // Without functions the reader makes nothing, and gives the kind of the reply for the reply.
   context_->reader->fn = nullptr;
+#if HIREDIS_MAJOR >= 1
+  // It would look into a reply, to tell what the server pushes; nothing is pushed here.
+  redisSetPushCallback(context_.get(), nullptr);
+#endif
 }
 
 absl::Status RedisConnection::Skip() {
