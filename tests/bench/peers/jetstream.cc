@@ -28,6 +28,7 @@ absl::Status Context(const PeerSettings& settings, natsConnection* connection,
                      std::atomic<uint64_t>* refused, JetStreamContextPtr& context) {
   jsOptions options;
   jsOptions_Init(&options);
+  options.Wait = absl::ToInt64Milliseconds(settings.patience);
   options.PublishAsync.MaxPending = kMaxPending;
   // For a window that stays full, or an answer that stays away.
   options.PublishAsync.StallWait = absl::ToInt64Milliseconds(settings.patience);
@@ -79,29 +80,26 @@ class JetStreamPublisher final : public PeerPublisher {
 class JetStreamSubscriber final : public PeerSubscriber {
  public:
   JetStreamSubscriber(const PeerSettings& settings, const std::string& stream, std::string durable,
-                      std::vector<size_t> topics, Receiver& receiver)
+                      absl::Status made, Receiver& receiver)
       : settings_(settings),
         stream_(stream),
         durable_(std::move(durable)),
-        topics_(std::move(topics)),
+        made_(std::move(made)),
         receiver_(receiver) {}
   ~JetStreamSubscriber() override { Stop(); }
 
   absl::Status Start() override {
+    if (!made_.ok()) return made_;
     absl::Status status = ConnectToNats(settings_.server, settings_.prompt, connection_);
     if (status.ok()) status = Context(settings_, connection_.get(), nullptr, context_);
     if (!status.ok()) return status;
     jsSubOptions options;
     jsSubOptions_Init(&options);
     options.Stream = stream_.c_str();
-    options.Config.AckPolicy = js_AckExplicit;
-    options.Config.MaxAckPending = kMaxAckPending;
-    const std::string& first = settings_.topics[topics_.front()];
-    const std::string subject =
-        topics_.size() == 1 ? first : first.substr(0, first.rfind('.')) + ".*";
+    options.Consumer = durable_.c_str();
     natsSubscription* made = nullptr;
-    status = FromNats(js_PullSubscribe(&made, context_.get(), subject.c_str(), durable_.c_str(),
-                                       nullptr, &options, nullptr),
+    status = FromNats(js_PullSubscribe(&made, context_.get(), nullptr, durable_.c_str(), nullptr,
+                                       &options, nullptr),
                       "subscribing");
     subscription_.reset(made);
     if (!status.ok()) return status;
@@ -142,7 +140,7 @@ class JetStreamSubscriber final : public PeerSubscriber {
   const PeerSettings& settings_;
   const std::string& stream_;
   const std::string durable_;
-  const std::vector<size_t> topics_;
+  const absl::Status made_;
   Receiver& receiver_;
   NatsConnectionPtr connection_;
   JetStreamContextPtr context_;
@@ -179,8 +177,22 @@ class JetStreamPeer final : public Peer {
   }
   std::unique_ptr<PeerSubscriber> MakeSubscriber(std::vector<size_t> topics,
                                                  Receiver& receiver) override {
-    return std::make_unique<JetStreamSubscriber>(
-        settings_, stream_, absl::StrCat("c", ++consumers_), std::move(topics), receiver);
+    // Before anything is published: on a long stream the server takes its time.
+    const std::string durable = absl::StrCat("c", ++consumers_);
+    jsConsumerConfig config;
+    jsConsumerConfig_Init(&config);
+    config.Durable = durable.c_str();
+    config.AckPolicy = js_AckExplicit;
+    config.MaxAckPending = kMaxAckPending;
+    const std::string& first = settings_.topics[topics.front()];
+    const std::string subjects = absl::StrCat(first.substr(0, first.rfind('.')), ".*");
+    if (topics.size() < settings_.topics.size()) {
+      config.FilterSubject = topics.size() == 1 ? first.c_str() : subjects.c_str();
+    }
+    const natsStatus made =
+        js_AddConsumer(nullptr, context_.get(), stream_.c_str(), &config, nullptr, nullptr);
+    return std::make_unique<JetStreamSubscriber>(settings_, stream_, durable,
+                                                 FromNats(made, "adding a consumer"), receiver);
   }
 
  private:
