@@ -17,10 +17,16 @@ class WireReader {
 
   bool AtEnd() const { return p_ == end_; }
   const char* position() const { return p_; }
+  const char* end() const { return end_; }
 
   bool ReadVarint(uint64_t* value) {
     if (p_ != end_ && static_cast<uint8_t>(*p_) < 0x80) {
       *value = static_cast<uint8_t>(*p_++);
+      return true;
+    }
+    if (end_ - p_ >= 2 && static_cast<uint8_t>(p_[1]) < 0x80) {
+      *value = static_cast<uint8_t>(p_[0] & 0x7f) | static_cast<uint64_t>(p_[1]) << 7;
+      p_ += 2;
       return true;
     }
     uint64_t result = 0;
@@ -53,6 +59,9 @@ class WireReader {
     return true;
   }
 
+  // Passes over bytes that were read otherwise: a part of what is left.
+  void Advance(const char* position) { p_ = position; }
+
   // Passes over a field of any type, after its tag.
   bool Skip(uint32_t type) {
     uint64_t varint = 0;
@@ -61,18 +70,18 @@ class WireReader {
       case kVarint:
         return ReadVarint(&varint);
       case kFixed64:
-        return Advance(8);
+        return SkipBytes(8);
       case kLength:
         return ReadBytes(&bytes);
       case kFixed32:
-        return Advance(4);
+        return SkipBytes(4);
       default:
         return false;  // groups do not occur in proto3
     }
   }
 
  private:
-  bool Advance(int n) {
+  bool SkipBytes(int n) {
     if (end_ - p_ < n) return false;
     p_ += n;
     return true;

@@ -14,8 +14,8 @@ using internal::wire::Type;
 
 bool MessageViewBuilder::Parse(std::string_view encoded, MessageView& view) {
   view.encoded_ = encoded;
-  view.data_ = std::string_view();
   view.ordering_key_ = std::string_view();
+  view.data_ = std::string_view();
   Reader reader(encoded);
   while (reader.Next()) {
     if (reader.tag() == Tag(1, Type::kBytes)) {
@@ -25,6 +25,27 @@ bool MessageViewBuilder::Parse(std::string_view encoded, MessageView& view) {
     }
   }
   return reader.ok();
+}
+
+const char* MessageViewBuilder::ParsePlain(const char* p, const char* end,
+                                           std::vector<MessageView>& views) {
+  using internal::wire::ReadShortLength;
+  constexpr char kMessageTag = static_cast<char>(Tag(2, Type::kBytes));
+  constexpr char kDataTag = static_cast<char>(Tag(1, Type::kBytes));
+  for (const char* next = p; next != end && *next == kMessageTag; p = next) {
+    uint32_t size = 0;
+    uint32_t data_size = 0;
+    if (!ReadShortLength(++next, end, size) || size == 0) break;
+    const char* const encoded = next;
+    const char* const message_end = next + size;
+    if (*next != kDataTag || !ReadShortLength(++next, message_end, data_size)) break;
+    if (next + data_size != message_end) break;
+    MessageView& view = views.emplace_back();
+    view.encoded_ = std::string_view(encoded, size);
+    view.data_ = std::string_view(next, data_size);
+    next = message_end;
+  }
+  return p;
 }
 
 }  // namespace estiba
@@ -126,7 +147,13 @@ bool FrameBuffer::Parse(std::string_view encoded) {
   // sequences when everything is read.
   Header header;
   Reader reader(encoded);
-  while (reader.Next()) {
+  const char* const end = encoded.data() + encoded.size();
+  while (true) {
+    const char* const plain = reader.rest().data();
+    const char* const after = MessageViewBuilder::ParsePlain(plain, end, messages_);
+    bytes_ += static_cast<uint64_t>(after - plain);
+    reader.Advance(after);
+    if (!reader.Next()) break;
     switch (reader.tag()) {
       case Tag(2, Type::kBytes):
         if (!AddMessage(reader.bytes())) return false;

@@ -26,6 +26,9 @@ class MessageViewBuilder {
  public:
   // Finds the parts of one encoded estiba.v1.Message. False: it is malformed.
   static bool Parse(std::string_view encoded, MessageView& view);
+  // Most messages are data and nothing else: takes as many of these, up to 16 KiB, as follow one
+  // another from `p` on, in a fraction of the time. Returns where they end.
+  static const char* ParsePlain(const char* p, const char* end, std::vector<MessageView>& views);
   static void Place(MessageView& view, uint64_t sequence, int64_t publish_time_ms,
                     uint32_t delivery_attempt) {
     view.sequence_ = sequence;

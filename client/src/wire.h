@@ -44,6 +44,19 @@ inline char* WriteBytesField(char* out, uint32_t field, std::string_view bytes) 
 }
 constexpr size_t BytesFieldSize(size_t bytes) { return 1 + VarintSize(bytes) + bytes; }
 
+// A length of one or two bytes, in the fewest, of something that ends by `end`.
+inline bool ReadShortLength(const char*& p, const char* end, uint32_t& length) {
+  if (p == end) return false;
+  length = static_cast<unsigned char>(*p++);
+  if (length >= 0x80) {
+    if (p == end) return false;
+    const uint32_t high = static_cast<unsigned char>(*p++);
+    if (high >= 0x80 || high == 0) return false;
+    length = (length & 0x7f) | high << 7;
+  }
+  return length <= static_cast<uint32_t>(end - p);
+}
+
 // Walks the fields of one encoded message.
 class Reader {
  public:
@@ -81,6 +94,8 @@ class Reader {
 
   // False once malformed input was met.
   bool ok() const { return ok_; }
+  // Passes over what was read otherwise.
+  void Advance(const char* position) { at_ = position; }
   // What has not been walked yet.
   std::string_view rest() const { return std::string_view(at_, static_cast<size_t>(end_ - at_)); }
 
@@ -88,6 +103,11 @@ class Reader {
   bool ReadVarint(uint64_t& value) {
     if (at_ != end_ && static_cast<unsigned char>(*at_) < 0x80) {
       value = static_cast<unsigned char>(*at_++);
+      return true;
+    }
+    if (end_ - at_ >= 2 && static_cast<unsigned char>(at_[1]) < 0x80) {
+      value = static_cast<unsigned char>(at_[0] & 0x7f) | static_cast<uint64_t>(at_[1]) << 7;
+      at_ += 2;
       return true;
     }
     uint64_t result = 0;
