@@ -23,6 +23,7 @@ class Measurement:
         self._log = log
         self._seconds = {}       # what a run took last, by workload and side
         self.unsound = []
+        self.failed = []
 
     def run(self, chosen, rounds, peers):
         """{workload name: [{side name: report} for each round]}"""
@@ -32,11 +33,17 @@ class Measurement:
         results = {workload.name: [] for workload in chosen}
         for at, (number, workload, side) in enumerate(plan):
             start = time.monotonic()
-            report = self._run_side(workload, side)
-            self._seconds[workload.name, side.name] = time.monotonic() - start
             of_rounds = results[workload.name]
             while len(of_rounds) <= number:
                 of_rounds.append({})
+            try:
+                report = self._run_side(workload, side)
+            except MeasureError as error:
+                # What the others have taken minutes for is not lost with it.
+                print(f"FAILED: {error}", file=self._log, flush=True)
+                self.failed.append(str(error))
+                continue
+            self._seconds[workload.name, side.name] = time.monotonic() - start
             of_rounds[number][side.name] = report
             self._tell(number, rounds, workload, side, report, plan[at + 1:])
         return results

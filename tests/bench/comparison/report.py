@@ -48,13 +48,17 @@ def bars_table(record):
     return lines
 
 
+def _measured(entry, side):
+    return any(side in runs for runs in entry["rounds"])
+
+
 def _peer_tables(record):
     """Workloads in which Estiba and peers take turns: one column for each peer."""
     peers = [peer for peer in workloads.PEERS
-             if any(peer in entry["rounds"][0] for entry in record["workloads"])]
+             if any(_measured(entry, peer) for entry in record["workloads"])]
     lines = ["| workload | | " + " | ".join(NAMES[peer] for peer in peers) + " |", "|---|---" + "|---" * len(peers) + "|"]
     for entry in record["workloads"]:
-        if "estiba" not in entry["rounds"][0]:
+        if not _measured(entry, "estiba"):
             continue
         for number, (figure, summary) in enumerate(entry["figures"].items()):
             cells = []
@@ -76,7 +80,7 @@ def _pair_table(record):
     """Workloads in which Estiba is compared with itself."""
     lines = ["| Estiba with and without | | with | without | with / without |", "|---|---|---|---|---|"]
     for entry in record["workloads"]:
-        if "with" not in entry["rounds"][0]:
+        if not _measured(entry, "with"):
             continue
         for number, (figure, summary) in enumerate(entry["figures"].items()):
             show = figures.FIGURES[figure].show

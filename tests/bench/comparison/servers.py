@@ -109,7 +109,7 @@ class Servers:
         self._running = {}
 
     def get(self, name):
-        if name not in self._running:
+        if name not in self._running or not self._running[name].alive():
             self._running[name] = self._start(name)
         return self._running[name]
 

@@ -66,6 +66,11 @@ class ComparisonTest(unittest.TestCase):
             self.assertEqual([path for _, path in written], ["plots/throughput.svg"])
             self.assertIn("NATS core", (pathlib.Path(folder) / "plots/throughput.svg").read_text())
 
+    def test_a_run_that_failed_leaves_the_others(self):
+        results = {"batches-128": [{"nats": run_of(1e6)}, {"estiba": run_of(6e6), "nats": run_of(2e6)}]}
+        text = report.markdown(report.summarize(ENVIRONMENT, results))
+        self.assertIn("**6.00** | **1.50** (1.00-2.00), 3.00× |", text)
+
     def test_only_what_is_between_the_marks_is_written(self):
         with tempfile.TemporaryDirectory() as folder:
             readme = pathlib.Path(folder) / "README.md"
