@@ -78,11 +78,21 @@ absl::Duration OrNever(absl::Duration d) {
   return d == absl::ZeroDuration() ? absl::InfiniteDuration() : d;
 }
 
+// Of the memory limit: what the budget leaves, without what the process itself takes. The largest
+// request must fit.
+uint64_t TransitBytes(const Config& config) {
+  constexpr uint64_t kProcess = uint64_t{32} << 20;
+  constexpr uint64_t kLeast = uint64_t{24} << 20;
+  const uint64_t taken = config.memory_budget_bytes + kProcess;
+  return std::max(kLeast, config.memory_limit_bytes - std::min(config.memory_limit_bytes, taken));
+}
+
 ServerOptions ToServerOptions(const Config& config) {
   ServerOptions options;
   options.listen_target = config.ListenTarget();
   options.threads = config.rpc_threads;
   options.max_streams = config.max_streams;
+  options.transit_bytes = TransitBytes(config);
   options.max_pending_requests = config.max_pending_requests;
   options.min_ping_interval = config.min_ping_interval;
   options.keepalive_time = OrNever(config.keepalive_time);

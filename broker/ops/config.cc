@@ -57,6 +57,7 @@ class Loader {
       const absl::Status status = file->DeclareTopics(&loaded_.config);
       if (!status.ok()) return status;
     }
+    loaded_.config.memory_limit_bytes = machine.memory.bytes;
     NoteLargeBudget(machine);
     if (flags_.print_config) {
       loaded_.action = LoadedConfig::Action::kPrint;

@@ -65,6 +65,8 @@ struct Config {
   absl::Duration keepalive_timeout;
   absl::Duration max_connection_age;
 
+  // What the whole process may use: the cgroup's limit, or physical memory.
+  uint64_t memory_limit_bytes = 0;
   uint64_t memory_budget_bytes = 0;
   FullPolicy full_policy = FullPolicy::kReject;
   uint64_t topic_budget_bytes = 0;

@@ -24,6 +24,7 @@ Machine Machine::Here(const Environment& environment, const std::filesystem::pat
   machine.memory = FindMemoryLimit(root);
   machine.in_container = std::filesystem::exists(root / ".dockerenv", ignored) ||
                          std::filesystem::exists(root / "run/.containerenv", ignored) ||
+                         environment.contains("container") ||
                          environment.contains("KUBERNETES_SERVICE_HOST");
   machine.stderr_is_terminal = isatty(STDERR_FILENO) == 1;
   return machine;

@@ -20,7 +20,8 @@ Environment ProcessEnvironment();
 
 struct Machine {
   MemoryLimit memory;
-  // There is /.dockerenv or /run/.containerenv, or KUBERNETES_SERVICE_HOST is set.
+  // There is /.dockerenv or /run/.containerenv, or one of the variables `container` (a convention
+  // of several runtimes, and of our image for the others) and KUBERNETES_SERVICE_HOST is set.
   bool in_container = false;
   bool stderr_is_terminal = false;
 

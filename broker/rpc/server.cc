@@ -1,5 +1,6 @@
 #include "broker/rpc/server.h"
 
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -83,6 +84,9 @@ absl::Status Server::Impl::Start() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options_.listen_target, grpc::InsecureServerCredentials(), &port_);
   builder.RegisterAsyncGenericService(&service_);
+  grpc::ResourceQuota transit("estiba");
+  transit.Resize(options_.transit_bytes);
+  builder.SetResourceQuota(transit);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   builder.SetMaxSendMessageSize(-1);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

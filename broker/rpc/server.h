@@ -23,6 +23,9 @@ struct ServerOptions {
   uint32_t threads = 1;
   uint32_t max_streams = 10'000;
   uint32_t max_pending_requests = 10'000;
+  // Most bytes of requests on their way in, and of connections. Beyond, gRPC ends streams with
+  // RESOURCE_EXHAUSTED: better than being killed for memory, with all that is held.
+  uint64_t transit_bytes = uint64_t{1} << 62;
   absl::Duration min_ping_interval = absl::Seconds(5);
   absl::Duration keepalive_time = absl::InfiniteDuration();
   absl::Duration keepalive_timeout = absl::Seconds(20);

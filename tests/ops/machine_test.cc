@@ -106,10 +106,11 @@ TEST_CASE("This machine has a memory limit") {
   CHECK(limit.bytes <= physical + 64 * kMiB);
 }
 
-TEST_CASE("A container is known by its files or by Kubernetes' variable") {
+TEST_CASE("A container is known by its files or by a variable of its runtime") {
   FakeRoot root;
   CHECK_FALSE(Machine::Here({}, root.path()).in_container);
   CHECK(Machine::Here({{"KUBERNETES_SERVICE_HOST", "10.0.0.1"}}, root.path()).in_container);
+  CHECK(Machine::Here({{"container", "oci"}}, root.path()).in_container);
   root.Write(".dockerenv", "");
   CHECK(Machine::Here({}, root.path()).in_container);
   FakeRoot podman;
