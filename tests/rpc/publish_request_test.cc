@@ -51,11 +51,14 @@ std::vector<std::string> DataIn(const PublishRequestView& request) {
   return data;
 }
 
-// That the log can walk the records.
+// That the log can walk the records, and their lengths are the shortest.
 void CheckRecords(const PublishRequestView& request) {
   const char* p = request.records.data();
   for (uint32_t i = 0; i < request.count; ++i) {
     REQUIRE(*p == kRecordTag);
+    const char* length = p + 1;
+    while (*length & 0x80) ++length;
+    REQUIRE((length == p + 1 || *length != 0));  // the shortest
     p = SkipRecord(p);
   }
   REQUIRE(p == request.records.data() + request.records.size());
