@@ -103,6 +103,11 @@ std::string Pod::Log() const {
   return logs.stdout_text + logs.stderr_text;
 }
 
+std::string Pod::Exec(std::vector<std::string> args) const {
+  args.insert(args.begin(), {"exec", kContainer});
+  return Podman(std::move(args));
+}
+
 std::string Pod::Inspect(const std::string& format) const {
   std::string text = Podman({"inspect", "--format", format, kContainer});
   if (!text.empty() && text.back() == '\n') text.pop_back();

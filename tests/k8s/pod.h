@@ -41,6 +41,8 @@ class Pod {
   // SIGTERM only.
   void Terminate();
   std::string Log() const;
+  // What a program of the container prints, run as `kubectl exec` would.
+  std::string Exec(std::vector<std::string> args) const;
   // What podman knows of the container, by a Go template.
   std::string Inspect(const std::string& format) const;
 

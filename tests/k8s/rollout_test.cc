@@ -148,6 +148,9 @@ TEST_CASE("The pod runs as the manifest says, and its three probes succeed") {
   CHECK(pod.Inspect("{{.HostConfig.Memory}}") == absl::StrCat(static_cast<uint64_t>(limit)));
   CHECK_THAT(pod.Log(),
              HasText(absl::StrCat("\"memory_budget_bytes\":", static_cast<uint64_t>(limit / 2))));
+  // What k8s/README.md tells operators to ask.
+  CHECK(pod.Exec({"/usr/bin/estibad", "health"}) == "SERVING\n");
+  CHECK(pod.Exec({"/usr/bin/estibad", "health", "--service=liveness"}) == "SERVING\n");
   CHECK_FALSE(kubelet.would_restart());
 }
 
