@@ -14,10 +14,10 @@ uint64_t ResidentBytes();
 // given back; false also where the C library cannot (other than glibc).
 bool ReturnFreeMemory();
 
-// Lets the C library keep a few MiB of freed buffers at hand, where it would by default give each
-// large one back to the operating system and take page faults for the next: a sixth of the
-// throughput with messages of 1 KiB. ReturnFreeMemory still gives back what lies unused. Before any
-// thread is made.
+// Lets the C library keep 4 MiB of freed buffers at hand in each of its heaps, where it would by
+// default give each large one back to the operating system and take page faults for the next: a
+// sixth of the throughput with messages of 1 KiB. ReturnFreeMemory still gives back what lies
+// unused. Before any thread is made.
 void KeepBuffersAtHand();
 
 }  // namespace estiba

@@ -47,6 +47,7 @@ void Call::OnAccepted(bool ok) {
 }
 
 void Call::OnDone(bool) {
+  over_ = true;
   if (alarm_ != nullptr) alarm_->Cancel();
   TakeHandler()->OnClosed(context_.IsCancelled());
 }
@@ -72,6 +73,7 @@ void Call::WriteAndFinish(const grpc::ByteBuffer& message) {
 void Call::OnFinishDone(bool) { TakeHandler(); }
 
 void Call::WakeAfter(int64_t ms) {
+  if (over_) return;
   alarm_ = std::make_unique<grpc::Alarm>();
   alarm_->Set(&queue_, std::chrono::system_clock::now() + std::chrono::milliseconds(ms),
               BeginForHandler(wake_));
@@ -79,7 +81,8 @@ void Call::WakeAfter(int64_t ms) {
 
 void Call::OnAlarm(bool ok) {
   const CallHandlerPtr handler = TakeHandler();
-  if (ok) handler->OnWake();
+  // It may have been due already when the call was over.
+  if (ok && !over_) handler->OnWake();
 }
 
 std::string Call::Metadata(std::string_view key) const {

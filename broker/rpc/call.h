@@ -77,7 +77,8 @@ class Call final : public boost::intrusive_ref_counter<Call> {
   void Finish(const absl::Status& status, int64_t retry_after_ms = 0);
   // For a last message and the end in one go.
   void WriteAndFinish(const grpc::ByteBuffer& message);
-  // Calls OnWake after this long, unless the call is over by then. One at a time.
+  // Calls OnWake after this long, unless the call is over by then. One at a time; on the thread
+  // that serves the queue.
   void WakeAfter(int64_t ms);
   // Ends it at once, without a status of ours: for streams that do not take what is written.
   void Cancel() { context_.TryCancel(); }
@@ -121,6 +122,7 @@ class Call final : public boost::intrusive_ref_counter<Call> {
   CallHandler* handler_ = nullptr;
   grpc::ByteBuffer incoming_;
   std::unique_ptr<grpc::Alarm> alarm_;
+  bool over_ = false;  // on the queue's thread
 
   Operation accept_{this, &Call::OnAccepted};
   Operation read_{this, &Call::OnReadDone};

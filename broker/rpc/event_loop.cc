@@ -1,5 +1,6 @@
 #include "broker/rpc/event_loop.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "broker/rpc/call.h"
@@ -13,7 +14,8 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kAtOnce = std::chrono::microseconds(1);
 // So many messages that were there already make a burst.
 constexpr int kBurst = 3;
-// What is held back at most; a batch is worth its turn.
+// How many events' consequences are held back at most, of whatever kind, and how many bytes' that
+// were read; a batch is worth its turn.
 constexpr int kMostHeld = 32;
 constexpr size_t kMostHeldBytes = 16 << 10;
 
@@ -29,11 +31,10 @@ bool ServeBursts(grpc::CompletionQueue& queue, Executor& executor) {
     size_t held_bytes = 0;
     executor.Hold();
     do {
-      if (const size_t bytes = Call::Complete(tag, ok); bytes > 0) {
-        ++reads;
-        ++held;
-        held_bytes += bytes;
-      }
+      const size_t bytes = Call::Complete(tag, ok);
+      if (bytes > 0) reads = std::min(reads + 1, kBurst);
+      held_bytes += bytes;
+      ++held;
       if (held >= kMostHeld || held_bytes >= kMostHeldBytes) {
         executor.Release();
         executor.Hold();

@@ -10,9 +10,9 @@ namespace estiba {
 //
 // Where single small messages come one after the other, faster than they are worked off, a turn of
 // the topic, a delivery and an answer for each would cost several times what reading them does. So
-// while such messages keep coming, their consequences are held back until no event is waiting, and
-// then worked off together: one turn, one frame, one response. At low load, and for batches,
-// nothing waits.
+// while such messages keep coming, their consequences are held back until no event is waiting, or
+// 32 events or 16 KiB have come, and then worked off together: one turn, one frame, one response.
+// At low load nothing waits.
 void ServeEvents(grpc::CompletionQueue& queue, Executor& executor);
 
 }  // namespace estiba

@@ -29,7 +29,9 @@ class PublishStream::Batch final : public PublishCommand, public Event {
     if (!stream.broken_) {
       AppendResult(PublishCommand::batch, result, &stream.response_);
       ++stream.gathered_;
-      stream.answers_due_ |= !result.status.ok();
+      if (!result.status.ok() || !std::exchange(stream.welcomed_, true)) {
+        stream.answers_due_ = true;
+      }
     }
     stream.unanswered_.fetch_sub(1, std::memory_order_relaxed);
     stream.unanswered_bytes_.fetch_sub(size(), std::memory_order_seq_cst);

@@ -86,9 +86,9 @@ class PublishStream final : public CallHandler, private Runnable {
   // Answering side.
   std::string response_;
   uint32_t gathered_ = 0;  // answers in it
-  // The first answer waits for no others: clients may hold back until they know that they are
-  // welcome.
-  bool answers_due_ = true;
+  bool answers_due_ = false;
+  // A batch has been taken. Its answer waits for no others: clients hold back until they know.
+  bool welcomed_ = false;
   bool answer_all_ = false;  // until none is outstanding
   bool reads_done_ = false;
   bool broken_ = false;

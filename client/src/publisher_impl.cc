@@ -19,7 +19,8 @@ PublisherOptions Checked(PublisherOptions options) {
   options.max_in_flight_messages = std::max<size_t>(options.max_in_flight_messages, 1);
   options.max_in_flight_bytes = std::max<size_t>(options.max_in_flight_bytes, 1);
   options.max_answer_delay =
-      std::clamp(options.max_answer_delay, absl::ZeroDuration(), kMaxAnswerDelay);
+      std::clamp(absl::Floor(options.max_answer_delay, absl::Milliseconds(1)), absl::ZeroDuration(),
+                 kMaxAnswerDelay);
   options.min_retry_backoff = std::max(options.min_retry_backoff, absl::Milliseconds(1));
   return options;
 }
@@ -138,7 +139,7 @@ std::optional<PublisherImpl::PendingWrite> PublisherImpl::TakeWrite() {
   if (writing_ || half_closed_) return std::nullopt;
   if (!stream_open_ || !queue_.may_send()) {
     ScheduleTimer();
-    return std::nullopt;
+    return stream_open_ ? TakeAnswerNow() : std::nullopt;
   }
   if (!queue_.has_unsent()) {
     if (open_.empty()) return TakeAnswerNow();
@@ -188,6 +189,11 @@ std::optional<PublisherImpl::PendingWrite> PublisherImpl::TakeFollowing() {
 void PublisherImpl::CarryOut(std::optional<PendingWrite> write) {
   // A stream that has ended meanwhile takes nothing; the batch stays in the queue for the next one.
   if (write) write->stream->Write(write->request, write->followed);
+}
+
+void PublisherImpl::CarryOutAtOnce(std::optional<PendingWrite> write) {
+  if (write) write->followed = Stream::Followed::kNo;
+  CarryOut(std::move(write));
 }
 
 void PublisherImpl::SendNext() {

@@ -69,6 +69,8 @@ class PublisherImpl final : private StreamListener {
   // Takes the next batch to the wire, if there is one and it may go now.
   std::optional<PendingWrite> TakeWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void CarryOut(std::optional<PendingWrite> write);
+  // The same where callbacks come next: what follows may take as long as they do.
+  static void CarryOutAtOnce(std::optional<PendingWrite> write);
   grpc::ByteBuffer EncodeNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Asks for what the broker holds back, if somebody waits for it.
   std::optional<PendingWrite> TakeAnswerNow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -86,7 +86,7 @@ void PublisherImpl::OnRead(grpc::ByteBuffer& message) {
     }
     write = TakeWrite();
   }
-  CarryOut(std::move(write));
+  CarryOutAtOnce(std::move(write));
   outcomes_.Deliver();
   if (!sound) {
     stream->Cancel();
@@ -182,7 +182,7 @@ void PublisherImpl::OnTimer(bool) {
     if (WantsStream() && reopen_at_ <= now) OpenStream();
     write = TakeWrite();
   }
-  CarryOut(std::move(write));
+  CarryOutAtOnce(std::move(write));
   outcomes_.Deliver();
   // Last, because Shutdown waits for it: afterwards this object may be gone.
   absl::MutexLock lock(&mutex_);

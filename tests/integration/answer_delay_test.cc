@@ -90,6 +90,22 @@ TEST_CASE("A client may ask for the answers that are held back, with or without 
   CHECK(absl::Now() - start < absl::Milliseconds(kLongestMs));
 }
 
+TEST_CASE("The first batch that is taken is answered at once, also after others were refused") {
+  BrokerUnderTest broker;
+  const absl::Time start = absl::Now();
+  PublishStream stream(broker.client, kPublish);
+  v1::PublishRequest refused = Batch("t", 1, {});
+  refused.set_max_answer_delay_ms(kLongestMs);
+  v1::PublishResponse response;
+  REQUIRE(stream.Write(refused));
+  REQUIRE(stream.Read(&response));
+  CHECK(response.results(0).error().code() == kInvalid);
+  REQUIRE(stream.Write(Batch("t", 2, {"x"})));
+  REQUIRE(stream.Read(&response));
+  CHECK(response.results(0).first_sequence() == 1);
+  CHECK(absl::Now() - start < absl::Milliseconds(kLongestMs));
+}
+
 TEST_CASE("After the half-close nothing is held back") {
   BrokerUnderTest broker;
   const absl::Time start = absl::Now();

@@ -85,7 +85,8 @@ struct PublisherOptions {
   // How long the broker may hold back the answers to batches it has taken, so that one response
   // carries up to 64 of them: 0 - 10 s, in whole milliseconds. Zero: not at all. For many small
   // batches whose outcome nobody waits for: reading an answer costs as much as publishing. Futures
-  // and callbacks wait as much longer; errors, Flush and Close do not.
+  // and callbacks wait as much longer; errors, Flush and Close do not. A full
+  // window empties as much later, so that Try calls may fail longer.
   absl::Duration max_answer_delay = absl::ZeroDuration();
 
   // The window: what was published and is not answered. When it is full, publishing waits, and the
