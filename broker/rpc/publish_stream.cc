@@ -188,6 +188,11 @@ TopicPtr PublishStream::Route(Batch* batch) {
     batch->result.status = std::move(status);
     return nullptr;
   };
+  // Also a batch that is refused names the topic of those that follow.
+  if (!request.topic.empty() && request.topic != topic_name_) {
+    topic_name_.assign(request.topic);
+    LeaveTopic();
+  }
   if (context_.draining.load(std::memory_order_relaxed)) return refuse(ShuttingDown());
   if (!request.refusal.ok()) return refuse(request.refusal);
   if (producer_.size() > kMaxProducerBytes) {
@@ -197,9 +202,7 @@ TopicPtr PublishStream::Route(Batch* batch) {
   if (!producer_.empty() && request.dedup_id.empty() && request.batch == 0) {
     return refuse(absl::InvalidArgumentError("batch: 0: with a producer, numbers begin above 0"));
   }
-  const bool same_topic = request.topic.empty() || request.topic == topic_name_;
-  if (same_topic && topic_ != nullptr && !topic_->deleted()) return topic_;
-  if (!request.topic.empty()) topic_name_.assign(request.topic);
+  if (topic_ != nullptr && !topic_->deleted()) return topic_;
   LeaveTopic();
   if (topic_name_.empty()) {
     return refuse(absl::InvalidArgumentError("topic: is required in the first request"));

@@ -118,6 +118,19 @@ TEST_CASE("A request without a topic goes to the topic of the one before") {
   CHECK(broker.GetTopic("b").stats().next_sequence() == 3);
 }
 
+TEST_CASE("A refused batch names the topic of those that follow all the same") {
+  BrokerUnderTest broker;
+  PublishStream stream(broker.client, kPublish);
+  REQUIRE(stream.Write(Batch("a", 1, {})));
+  REQUIRE(stream.Write(Batch("", 2, {"x"})));
+  stream.HalfClose();
+  const std::vector<v1::BatchResult> answers = Answers(stream, 2);
+  REQUIRE(answers.size() == 2);
+  CHECK(answers[0].error().code() == kInvalid);
+  CHECK(answers[1].first_sequence() == 1);
+  CHECK(broker.GetTopic("a").stats().next_sequence() == 2);
+}
+
 TEST_CASE("A batch with a dedup id is stored once, by whatever call it comes") {
   BrokerUnderTest broker;
   v1::PublishRequest named = Batch("t", 5, {"a", "b"});
