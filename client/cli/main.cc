@@ -9,17 +9,13 @@
 #include <utility>
 #include <vector>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/synchronization/mutex.h"
 #include "client/cli/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/keep_buffers.h"
 #include "client/cli/literal_argument.h"
 #include "client/cli/output.h"
 
@@ -84,12 +80,7 @@ int Main(int argc, char** argv) {
 }  // namespace estiba::cli
 
 int main(int argc, char** argv) {
-  // As in the daemon: see there, and broker/ops/process_memory.h.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 1 << 20);
-  mallopt(M_TRIM_THRESHOLD, 4 << 20);
-#endif
+  estiba::cli::KeepBuffersAtHand();
   try {
     return estiba::cli::Main(argc, argv);
   } catch (const std::exception& error) {

@@ -6,13 +6,12 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "broker/engine/broker.h"
+#include "tests/support/inline_engine.h"
 
 namespace estiba {
 namespace {
@@ -22,34 +21,6 @@ constexpr int kRounds = 21;
 constexpr int kPublishes = 100'000;  // of one message of 128 bytes, in a round
 constexpr int kTopics = 1'000;       // made in a round
 constexpr double kMostSlowdown = 0.05;
-
-// Everything on the calling thread, in the order it comes.
-class InlineExecutor final : public Executor {
- public:
-  void Run(Runnable* runnable) override {
-    Defer(runnable);
-    Drain();
-  }
-  void Defer(Runnable* runnable) override { ready_.push_back(runnable); }
-  void Drain() {
-    if (running_) return;
-    running_ = true;
-    while (!ready_.empty()) {
-      Runnable* const next = ready_.front();
-      ready_.pop_front();
-      next->RunTurn();
-    }
-    running_ = false;
-  }
-
- private:
-  std::deque<Runnable*> ready_;
-  bool running_ = false;
-};
-
-class NoTimers final : public Timers {
-  void At(int64_t, boost::intrusive_ptr<Actor>, Command*) override {}
-};
 
 // Takes everything at once.
 class Taker final : public Consumer {
@@ -98,7 +69,7 @@ struct Side {
     }
     topic = broker.UseTopic("prices.tea").value();
     subscription = broker.UseSubscription("", "prices.tea", {}).value();
-    executor.Drain();
+    engine.executor.Drain();
     taker = new Taker(subscription);
     subscription->Add(taker);
   }
@@ -113,16 +84,14 @@ struct Side {
   double MakeTopics() {
     const double seconds = SecondsOf([&] {
       for (int i = 0; i < kTopics; ++i) broker.UseTopic(absl::StrCat("made.", i)).IgnoreError();
-      executor.Drain();
+      engine.executor.Drain();
     });
     for (int i = 0; i < kTopics; ++i) broker.DeleteTopic(absl::StrCat("made.", i)).IgnoreError();
     return seconds / kTopics;
   }
 
-  InlineExecutor executor;
-  SystemClock clock;
-  NoTimers timers;
-  Broker broker{{}, executor, clock, timers};
+  testing::InlineEngine engine;
+  Broker& broker = engine.broker;
   TopicPtr topic;
   SubscriptionPtr subscription;
   ConsumerPtr taker;

@@ -5,14 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "client/cli/bench_report.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/keep_buffers.h"
 #include "client/cli/options.h"
 #include "client/cli/output.h"
 #include "tests/bench/peer_run.h"
@@ -79,12 +75,8 @@ int Main(int argc, char** argv) {
 }  // namespace estiba::bench
 
 int main(int argc, char** argv) {
-  // As in `estiba`; for every peer's library.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 1 << 20);
-  mallopt(M_TRIM_THRESHOLD, 4 << 20);
-#endif
+  // As in `estiba`, for every peer's library.
+  estiba::cli::KeepBuffersAtHand();
   try {
     return estiba::bench::Main(argc, argv);
   } catch (const std::exception& error) {

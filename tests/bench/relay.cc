@@ -21,12 +21,9 @@
 #include <utility>
 #include <vector>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "broker/ops/process_memory.h"
 
 namespace estiba::bench {
 namespace {
@@ -294,9 +291,6 @@ int Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   // As in estibad.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-#if defined(__GLIBC__)
-  mallopt(M_MMAP_THRESHOLD, 1 << 20);
-  mallopt(M_TRIM_THRESHOLD, 4 << 20);
-#endif
+  estiba::KeepBuffersAtHand();
   return estiba::bench::Main(argc, argv);
 }
