@@ -26,7 +26,7 @@ constexpr absl::Duration kDrainPoll = absl::Milliseconds(10);
 void LogForLibrary(const LibraryLog& log) {
   log::Warn(
       "A library reports an error",
-      {{"library", log.library}, {"error", log.message}, {"file", log.file}, {"line", log.line}});
+      {{"library", log.name}, {"error", log.message}, {"file", log.file}, {"line", log.line}});
 }
 
 FullPolicy ToPolicy(Config::FullPolicy policy) {
@@ -64,7 +64,8 @@ BrokerOptions ToBrokerOptions(const Config& config) {
                             absl::ToInt64Milliseconds(config.retention_age),
                             config.retention_bytes};
   options.subscription_defaults = {absl::ToInt64Milliseconds(config.ack_deadline)};
-  options.seed = std::random_device()();
+  std::random_device random;  // 32 bits at a time
+  options.seed = (uint64_t{random()} << 32) | random();
   options.auto_create_topics = config.auto_create_topics;
   options.auto_create_subscriptions = config.auto_create_subscriptions;
   options.max_topics = config.max_topics;
@@ -135,6 +136,7 @@ absl::Status Daemon::Start() {
   health_.SetServing("", false);
   health_.SetServing("readiness", false);
   WatchExecutor();
+  if (absl::Status s = broker_.ReserveMemory(config_.memory_reserve_bytes); !s.ok()) return s;
   if (absl::Status status = MakeDeclaredTopics(); !status.ok()) return status;
   if (absl::Status status = server_->Start(); !status.ok()) return status;
   for (const char* service : {"", "readiness", "estiba.v1.Broker", "estiba.v1.Admin"}) {

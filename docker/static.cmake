@@ -1,6 +1,9 @@
 # Links estibad and estiba with nothing but the kernel below them, for an image without a C library. Included where
 # ESTIBA_STATIC is on, beside proto/archives.cmake. For Debian 13, whose packages have an archive of everything.
 
+# Nothing in a program may depend on when it was built (our own sources: -Werror).
+add_compile_options(-Wdate-time)
+
 # Position independent all the same, so that addresses stay random.
 add_link_options(-static-pie -Wl,--gc-sections -Wl,-z,pack-relative-relocs)
 
@@ -19,6 +22,14 @@ function(estiba_precompile_headers)
   foreach(target estiba_queue estiba_engine estiba_runtime estiba_ops estiba_rpc estibad estiba_client)
     target_precompile_headers(${target} REUSE_FROM estiba_base)
   endforeach()
+  # And compile once what CLI11 has in headers.
+  find_package(CLI11 REQUIRED)
+  add_library(estiba_cli11 STATIC ${PROJECT_SOURCE_DIR}/docker/cli11.cc)
+  target_link_libraries(estiba_cli11 PRIVATE CLI11::CLI11)
+  target_compile_definitions(estiba_cli11 PUBLIC CLI11_COMPILE)
+  target_compile_options(estiba_cli11 PRIVATE -O1 -ffunction-sections)
+  target_link_libraries(estiba_ops PRIVATE estiba_cli11)
+  target_link_libraries(estiba_cli PUBLIC estiba_cli11)
   target_precompile_headers(estiba_cli PRIVATE ${headers} <CLI/CLI.hpp> <nlohmann/json.hpp>)
   # They wait for the network; what is quick is the client library.
   target_compile_options(estiba_cli PRIVATE -O1)

@@ -90,6 +90,7 @@ Broker::Broker(const BrokerOptions& options, Executor& executor, const Clock& cl
               clock,
               timers,
               std::make_shared<Memory>(options.budget_bytes, SegmentBytes(options.budget_bytes)),
+              std::make_shared<Incarnations>(options.seed),
               options.seed,
               [topics = topics_](absl::string_view name) { return topics->Find(name); }},
       patterns_(std::make_shared<PatternDirectory>(kMaxJoins)),
@@ -97,9 +98,15 @@ Broker::Broker(const BrokerOptions& options, Executor& executor, const Clock& cl
 
 Broker::~Broker() { Close(); }
 
+absl::Status Broker::ReserveMemory(uint64_t bytes) {
+  if (around_.memory->pool.Reserve(bytes)) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the system has no ", bytes, " bytes of memory to reserve"));
+}
+
 void Broker::Close() {
   EndPatterns();
-  for (const TopicPtr& topic : ListTopics("", kAll)) DeleteTopic(topic->name()).IgnoreError();
+  for (const TopicPtr& topic : AllTopics()) DeleteTopic(topic->name()).IgnoreError();
 }
 
 absl::StatusOr<TopicPtr> Broker::CreateTopic(absl::string_view name, const TopicConfig& config) {
@@ -166,6 +173,8 @@ void Broker::Retire(const TopicPtr& topic) {
 std::vector<TopicPtr> Broker::ListTopics(absl::string_view after, size_t limit) const {
   return topics_->List(after, limit, kAny);
 }
+
+std::vector<TopicPtr> Broker::AllTopics() const { return topics_->All(kAny); }
 
 SubscriptionPtr Broker::MakeSubscription(std::string name, TopicPtr topic,
                                          const SubscriptionConfig& config) {
@@ -324,12 +333,12 @@ BrokerStats Broker::Stats() const {
     absl::MutexLock lock(&retired_mutex_);
     stats.figures = retired_;
   }
-  for (const TopicPtr& topic : ListTopics("", kAll)) stats.figures.Add(topic->counters().Read());
+  for (const TopicPtr& topic : AllTopics()) stats.figures.Add(topic->counters().Read());
   return stats;
 }
 
 bool Broker::Consumable() const {
-  const std::vector<TopicPtr> topics = ListTopics("", kAll);
+  const std::vector<TopicPtr> topics = AllTopics();
   return std::any_of(topics.begin(), topics.end(),
                      [](const TopicPtr& topic) { return topic->Consumable(); });
 }

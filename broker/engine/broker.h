@@ -31,7 +31,7 @@ struct BrokerOptions {
   uint32_t max_snapshots = 5'000;
   // Most bytes in one delivery, unless a single message is larger.
   uint32_t frame_bytes = 128 << 10;
-  uint64_t seed = 0;  // for jitter
+  uint64_t seed = 0;  // for jitter, and for incarnations: 64 bits at random
 };
 
 struct BrokerStats {
@@ -59,6 +59,8 @@ class Broker {
  public:
   Broker(const BrokerOptions& options, Executor& executor, const Clock& clock, Timers& timers);
   ~Broker();
+  // Takes so much of the budget's memory at once, and keeps it. Before anything else.
+  absl::Status ReserveMemory(uint64_t bytes);
   // Deletes everything, so that nothing waits for anything any more. What that leads to still needs
   // the executor, if publishes have been waiting for room.
   void Close();
@@ -72,6 +74,8 @@ class Broker {
   absl::StatusOr<TopicPtr> UseTopic(absl::string_view name);
   absl::Status DeleteTopic(absl::string_view name);
   std::vector<TopicPtr> ListTopics(absl::string_view after, size_t limit) const;
+  // All of them, in no order.
+  std::vector<TopicPtr> AllTopics() const;
 
   absl::StatusOr<SubscriptionPtr> CreateSubscription(absl::string_view name,
                                                      absl::string_view topic,
@@ -141,7 +145,7 @@ class Broker {
   absl::StatusOr<PatternSubscriptionPtr> MakePattern(absl::string_view name,
                                                      absl::string_view pattern,
                                                      const SubscriptionConfig& config,
-                                                     const StartPosition& start);
+                                                     StartPosition start);
   void Retire(const TopicPtr& topic);
   void ExpireIdle(Expired* expired);
 

@@ -11,8 +11,13 @@ namespace estiba {
 absl::StatusOr<PatternSubscriptionPtr> Broker::MakePattern(absl::string_view name,
                                                            absl::string_view pattern,
                                                            const SubscriptionConfig& config,
-                                                           const StartPosition& start) {
+                                                           StartPosition start) {
   if (absl::Status status = CheckPattern("topic", pattern); !status.ok()) return status;
+  if (start.incarnation != 0) {
+    // Another broker's: nothing of this one is known to whoever asks, whatever the time.
+    if (!around_.incarnations->Made(start.incarnation)) start = {StartPosition::Kind::kTime};
+    start.incarnation = 0;
+  }
   if (start.kind == StartPosition::Kind::kSequence) {
     return absl::InvalidArgumentError(
         absl::StrCat("from.sequence: ", start.sequence,
@@ -37,7 +42,7 @@ absl::StatusOr<PatternSubscriptionPtr> Broker::MakePattern(absl::string_view nam
   PatternSubscriptionPtr made(new PatternSubscription(
       std::string(name), std::string(pattern), config, around_, options_.frame_bytes, patterns_));
   const absl::Status status = patterns_->Add(
-      made, start, [this] { return ListTopics("", kAll); },
+      made, start, [this] { return AllTopics(); },
       [&] { return subscriptions_.Find(name) != nullptr; });
   if (status.ok()) return made;
   if (named) subscription_count_.fetch_sub(1, std::memory_order_relaxed);

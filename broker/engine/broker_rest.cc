@@ -11,7 +11,7 @@ Expired Broker::Rest() {
   ExpireIdle(&expired);
   snapshots_->DropExpired();
   const bool wanted = around_.memory->wanted.exchange(false, std::memory_order_relaxed);
-  for (const TopicPtr& topic : ListTopics("", kAll)) {
+  for (const TopicPtr& topic : AllTopics()) {
     topic->Rest();
     if (wanted) topic->YieldHistory();
   }
@@ -23,7 +23,7 @@ void Broker::ExpireIdle(Expired* expired) {
   const int64_t now = around_.clock.SteadyMillis();
   if (expire_subscriptions_.load(std::memory_order_relaxed)) {
     const auto idle = [&](const SubscriptionPtr& s) { return s->IdleExpired(now); };
-    for (const SubscriptionPtr& s : subscriptions_.List("", kAll, idle)) {
+    for (const SubscriptionPtr& s : subscriptions_.All(idle)) {
       if (!subscriptions_.RemoveIf(s->name(), s)) continue;
       subscription_count_.fetch_sub(1, std::memory_order_relaxed);
       idle_subscriptions_.fetch_add(1, std::memory_order_relaxed);
@@ -33,7 +33,7 @@ void Broker::ExpireIdle(Expired* expired) {
       expired->subscriptions.push_back(s->name());
     }
   }
-  for (const TopicPtr& topic : ListTopics("", kAll)) {
+  for (const TopicPtr& topic : AllTopics()) {
     if (!topic->IdleExpired(now) || !topics_->RemoveIf(topic->name(), topic)) continue;
     idle_topics_.fetch_add(1, std::memory_order_relaxed);
     Retire(topic);

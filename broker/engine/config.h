@@ -51,6 +51,9 @@ struct StartPosition {
   Kind kind = Kind::kEarliest;
   uint64_t sequence = 0;
   int64_t time_ms = 0;
+  // Of a start: whose sequences it was meant for (see Incarnations). If they are gone it is the
+  // beginning of what is there instead. 0: whichever are there.
+  uint64_t incarnation = 0;
 };
 
 enum class AckMode { kAuto, kExplicit };

@@ -25,6 +25,7 @@ struct Started {
   uint64_t next_sequence = 0;
   int64_t ack_deadline_ms = 0;  // 0 with automatic acks
   bool exactly_once = false;
+  uint64_t incarnation = 0;  // whose sequences these are
 };
 
 struct ConsumerOptions {

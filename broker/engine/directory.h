@@ -2,18 +2,20 @@
 
 #include <algorithm>
 #include <array>
-#include <string>
+#include <limits>
 #include <vector>
 
-#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 
 namespace estiba {
 
-// Names to objects, in shards. Used when a stream opens or turns to another topic, not per message.
-// Threads: any.
+// Objects by their names (`pointer->name()`, which does not change), in shards. Used when a stream
+// opens, and for each batch of a stream that goes from topic to topic: found in a hash table,
+// listed from a tree. Threads: any.
 template <typename Pointer>
 class Directory {
  public:
@@ -35,7 +37,10 @@ class Directory {
     *made = it == shard.entries.end();
     if (!*made) return it->second;
     Pointer pointer = make();
-    if (pointer) shard.entries.emplace(name, pointer);
+    if (pointer) {
+      shard.entries.emplace(pointer->name(), pointer);
+      shard.ordered.insert(pointer->name());
+    }
     return pointer;
   }
 
@@ -45,6 +50,7 @@ class Directory {
     absl::MutexLock lock(&shard.mutex);
     const auto it = shard.entries.find(name);
     if (it == shard.entries.end() || it->second != pointer) return false;
+    shard.ordered.erase(name);
     shard.entries.erase(it);
     return true;
   }
@@ -55,7 +61,8 @@ class Directory {
     absl::MutexLock lock(&shard.mutex);
     const auto it = shard.entries.find(name);
     if (it == shard.entries.end()) return Pointer();
-    Pointer pointer = std::move(it->second);
+    Pointer pointer = it->second;
+    shard.ordered.erase(name);
     shard.entries.erase(it);
     return pointer;
   }
@@ -63,38 +70,54 @@ class Directory {
   // The first `limit` entries after a name, in the order of names, that match.
   template <typename Match>
   std::vector<Pointer> List(absl::string_view after, size_t limit, Match&& match) const {
-    std::vector<std::pair<std::string, Pointer>> found;
+    std::vector<Pointer> found;
     for (const Shard& shard : shards_) {
       absl::ReaderMutexLock lock(&shard.mutex);
       size_t taken = 0;
-      for (auto it = after.empty() ? shard.entries.begin() : shard.entries.upper_bound(after);
-           it != shard.entries.end() && taken < limit; ++it) {
-        if (!match(it->second)) continue;
-        found.emplace_back(it->first, it->second);
+      for (auto it = after.empty() ? shard.ordered.begin() : shard.ordered.upper_bound(after);
+           it != shard.ordered.end() && taken < limit; ++it) {
+        const Pointer& pointer = shard.entries.find(*it)->second;
+        if (!match(pointer)) continue;
+        found.push_back(pointer);
         ++taken;
       }
     }
     std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
+              [](const Pointer& a, const Pointer& b) { return a->name() < b->name(); });
     if (found.size() > limit) found.resize(limit);
-    std::vector<Pointer> result;
-    result.reserve(found.size());
-    for (auto& [name, pointer] : found) result.push_back(std::move(pointer));
-    return result;
+    return found;
+  }
+
+  // All that match, in no order.
+  template <typename Match>
+  std::vector<Pointer> All(Match&& match) const {
+    std::vector<Pointer> found;
+    for (const Shard& shard : shards_) {
+      absl::ReaderMutexLock lock(&shard.mutex);
+      for (const auto& [name, pointer] : shard.entries) {
+        if (match(pointer)) found.push_back(pointer);
+      }
+    }
+    return found;
   }
 
  private:
   struct Shard {
     mutable absl::Mutex mutex;
-    absl::btree_map<std::string, Pointer> entries ABSL_GUARDED_BY(mutex);
+    // Both by the object's own copy of its name.
+    absl::flat_hash_map<absl::string_view, Pointer> entries ABSL_GUARDED_BY(mutex);
+    absl::btree_set<absl::string_view> ordered ABSL_GUARDED_BY(mutex);
   };
 
-  const Shard& ShardOf(absl::string_view name) const {
-    return shards_[absl::HashOf(name) % shards_.size()];
+  const Shard& ShardOf(absl::string_view name) const { return shards_[IndexOf(name)]; }
+  Shard& ShardOf(absl::string_view name) { return shards_[IndexOf(name)]; }
+  // From the hash's high bits: the tables go by the low ones.
+  static size_t IndexOf(absl::string_view name) {
+    return absl::HashOf(name) >> (std::numeric_limits<size_t>::digits - kShardBits);
   }
-  Shard& ShardOf(absl::string_view name) { return shards_[absl::HashOf(name) % shards_.size()]; }
 
-  std::array<Shard, 16> shards_;
+  static constexpr int kShardBits = 4;
+  std::array<Shard, size_t{1} << kShardBits> shards_;
 };
 
 }  // namespace estiba

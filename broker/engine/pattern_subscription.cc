@@ -29,7 +29,8 @@ PatternSubscription::PatternSubscription(std::string name, std::string pattern,
       around_(surroundings),
       frame_bytes_(frame_bytes),
       directory_(std::move(directory)),
-      create_time_ms_(around_.clock.WallMillis()) {}
+      create_time_ms_(around_.clock.WallMillis()),
+      incarnation_(name_.empty() ? around_.incarnations->broker() : around_.incarnations->Next()) {}
 
 // --- From outside -------------------------------------------------------------------------------
 
@@ -183,7 +184,7 @@ void PatternSubscription::HandleAdd(const PatternConsumerPtr& consumer) {
   const bool explicit_acks = consumer->options_.ack_mode == AckMode::kExplicit;
   consumer->sending_ = true;
   consumer->SendStarted({pattern_, name_, 0, explicit_acks ? consumer->options_.ack_deadline_ms : 0,
-                         config_.exactly_once});
+                         config_.exactly_once, incarnation_});
   for (const Member& member : members_) AddLeg(*consumer, member);
 }
 

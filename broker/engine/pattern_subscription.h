@@ -101,6 +101,9 @@ class PatternSubscription final : public Actor {
   const uint32_t frame_bytes_;
   const std::shared_ptr<PatternDirectory> directory_;
   const int64_t create_time_ms_;
+  // Whose numbers the topics have. A private one's go with its stream, and it says the broker's:
+  // that is what its start was meant for.
+  const uint64_t incarnation_;
 
   uint32_t last_number_ = 0;  // the directory's calls
   // Changed in turns only; the mutex is for Stats, which reads from outside.

@@ -53,6 +53,8 @@ class PublishCommand : public Command {
     return abandoned != nullptr && abandoned->load(std::memory_order_relaxed);
   }
 
+  // An error in it before Publish: the batch is refused already, and only its answer goes through
+  // the topic, to keep its place behind those of the batches before it. Nothing else is looked at.
   PublishResult result;
 
   virtual void Done() = 0;

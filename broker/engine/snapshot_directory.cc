@@ -79,7 +79,7 @@ void SnapshotDirectory::DropOf(const TopicPtr& topic) {
 
 void SnapshotDirectory::DropExpired() {
   const auto expired = [&](const SnapshotPtr& s) { return Expired(*s); };
-  for (const SnapshotPtr& s : snapshots_.List("", kAll, expired)) Drop(s);
+  for (const SnapshotPtr& s : snapshots_.All(expired)) Drop(s);
 }
 
 void SnapshotDirectory::Drop(const SnapshotPtr& snapshot) {

@@ -88,6 +88,9 @@ class Subscription final : public Actor {
   void Poke() { poke_.SendOnce(); }
   // The first sequence not yet sent. Goes back only when the subscription is sought.
   uint64_t position() const { return position_.load(std::memory_order_acquire); }
+  // The first sequence not yet consumed.
+  uint64_t floor() const { return counters_.floor_sequence.Get(); }
+  uint64_t consumers() const { return counters_.consumers.Get(); }
   // The poke (Topic::pokes) up to which this subscription has let go of what it could.
   uint64_t followed() const { return followed_.load(std::memory_order_acquire); }
 

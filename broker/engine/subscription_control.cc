@@ -189,9 +189,9 @@ SnapshotContents Subscription::Unconsumed() const {
 }
 
 void Subscription::DetachForGood() {
+  NoteUse();  // the housekeeper may come before the turn
   Post([self = boost::intrusive_ptr<Subscription>(this)] {
     if (self->ended_) return;
-    self->NoteUse();
     self->HandleEnd(absl::FailedPreconditionError(
         absl::StrCat("subscription \"", self->name_, "\" was detached from its topic")));
     self->redeliveries_ = {};

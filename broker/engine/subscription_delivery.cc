@@ -52,7 +52,7 @@ bool Subscription::SendNext(Consumer& consumer, uint32_t ready) {
     }
     consumer.SendStarted({topic_->name(), name_, std::max(cursor_.sequence(), pass_over_),
                           explicit_acks ? consumer.options_.ack_deadline_ms : 0,
-                          config_.exactly_once});
+                          config_.exactly_once, topic_->incarnation()});
     return true;
   }
   if (!consumer.verdicts_.empty()) {

@@ -29,6 +29,7 @@ Topic::Topic(std::string name, const TopicConfig& config, const Surroundings& su
       config_(config),
       around_(surroundings),
       create_time_ms_(around_.clock.WallMillis()),
+      incarnation_(around_.incarnations->Next()),
       storage_(std::make_shared<Storage>(around_.memory, config.budget_bytes)),
       log_(storage_),
       keep_(log_.At(1)),
@@ -57,12 +58,17 @@ void Topic::Publish(PublishCommand* command) {
 
 void Topic::Take(PublishCommand* command) {
   if (waiting_publishes_.empty() && TryTake(command)) return;
-  if (config_.full_policy == FullPolicy::kBlock) counters_.blocked_batches.Add(1);
+  const bool refused = !command->result.status.ok();
+  if (config_.full_policy == FullPolicy::kBlock && !refused) counters_.blocked_batches.Add(1);
   waiting_publishes_.push_back(command);
   RetryWaiting();
 }
 
 bool Topic::TryTake(PublishCommand* command) {
+  if (!command->result.status.ok()) {
+    answered_.push_back(command);
+    return true;
+  }
   if (deleted()) {
     Answer(command, absl::AbortedError(absl::StrCat("topic \"", name_, "\" was deleted")));
     return true;
@@ -294,13 +300,14 @@ void Topic::HandleAttach(const SubscriptionPtr& subscription, const StartPositio
   if (deleted()) {
     return subscription->End(absl::AbortedError(absl::StrCat("topic \"", name_, "\" was deleted")));
   }
-  Attachment attachment = Find(start, history_ ? history_.sequence() : EarliestUnconsumed());
+  Attachment attachment =
+      Find(start, [this] { return history_ ? history_.sequence() : EarliestUnconsumed(); });
   attachment.TakeWanted(left_behind_);
   {
     absl::MutexLock lock(&subscriptions_mutex_);
     subscriptions_.push_back(subscription);
   }
-  UpdateHistory();
+  if (subscription->config().retain_acked && retaining_++ == 0) history_ = log_.At(Kept());
   keep_.Reset();
   left_behind_ = {};
   subscription->Attached(std::move(attachment));
@@ -316,9 +323,10 @@ uint64_t Topic::EarliestUnsent() const {
 }
 
 uint64_t Topic::EarliestUnconsumed() const {
-  uint64_t earliest = EarliestUnsent();
+  if (keep_) return EarliestUnsent();
+  uint64_t earliest = log_.end_sequence();
   for (const SubscriptionPtr& s : subscriptions_) {
-    earliest = std::min(earliest, s->Stats().figures.floor_sequence);
+    earliest = std::min({earliest, s->position(), s->floor()});
   }
   return std::max(earliest, trim_to());
 }
@@ -339,7 +347,7 @@ void Topic::HandleDetach(const SubscriptionPtr& subscription, Cursor place,
     absl::MutexLock lock(&subscriptions_mutex_);
     subscriptions_.erase(found);
   }
-  UpdateHistory();
+  if (subscription->config().retain_acked && --retaining_ == 0) history_.Reset();
   // It may still be waiting for messages, and has to be woken to be freed. Not each time, because
   // that wakes all of them.
   if (++detached_ > subscriptions_.size()) WakeSubscriptions();
@@ -426,7 +434,7 @@ bool Topic::Consumable() const {
 bool Topic::HasConsumers() const {
   absl::MutexLock lock(&subscriptions_mutex_);
   return std::any_of(subscriptions_.begin(), subscriptions_.end(),
-                     [](const SubscriptionPtr& s) { return s->Stats().figures.consumers > 0; });
+                     [](const SubscriptionPtr& s) { return s->consumers() > 0; });
 }
 
 }  // namespace estiba

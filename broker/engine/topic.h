@@ -19,6 +19,7 @@
 #include "broker/engine/control.h"
 #include "broker/engine/dedup_table.h"
 #include "broker/engine/expiry.h"
+#include "broker/engine/incarnations.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/notice.h"
 #include "broker/engine/producer_table.h"
@@ -50,6 +51,7 @@ class Topic final : public Actor, private BudgetWaiter {
     const Clock& clock;
     Timers& timers;
     std::shared_ptr<Memory> memory;
+    std::shared_ptr<Incarnations> incarnations;
     uint64_t seed = 0;  // of what is decided by chance: jitter
     // A topic by its name; null if there is none. Any thread.
     std::function<boost::intrusive_ptr<Topic>(absl::string_view)> find_topic = nullptr;
@@ -61,6 +63,8 @@ class Topic final : public Actor, private BudgetWaiter {
   const std::string& name() const { return name_; }
   const TopicConfig& config() const { return config_; }
   int64_t create_time_ms() const { return create_time_ms_; }
+  // No other topic's, not even of one that had or will have this name.
+  uint64_t incarnation() const { return incarnation_; }
   bool deleted() const { return deleted_.load(std::memory_order_acquire); }
 
   // Appends the batch and answers it (PublishCommand::Done): before this returns if the topic is
@@ -174,11 +178,9 @@ class Topic final : public Actor, private BudgetWaiter {
   void HandleBudgetFreed();
   void HandleSeek(const SubscriptionPtr& subscription, Attachment to, const SeekDone& done);
   // What a start means in the log. `earliest`: what EARLIEST means.
-  Attachment Find(const StartPosition& start, uint64_t earliest) const;
+  Attachment Find(const StartPosition& start, absl::FunctionRef<uint64_t()> earliest) const;
   // The first sequence that is in the log and not given up.
   uint64_t Kept() const;
-  // What is consumed is kept while a subscription asks for it.
-  void UpdateHistory();
   // Keeps some less of it. False: there is nothing that only history keeps.
   bool TryYieldHistory();
   // Steps out of segments that have ended.
@@ -222,6 +224,7 @@ class Topic final : public Actor, private BudgetWaiter {
   const TopicConfig config_;
   Surroundings around_;
   const int64_t create_time_ms_;
+  const uint64_t incarnation_;
   const std::shared_ptr<Storage> storage_;
 
   // Turn state.
@@ -235,7 +238,9 @@ class Topic final : public Actor, private BudgetWaiter {
   Cursor keep_;
   IntervalMap<Redelivery> left_behind_;
   Bookkeeping left_behind_charge_;
-  Cursor history_;  // where what is consumed and still kept begins; none: nothing is kept
+  // What is consumed is kept while a subscription asks for it: how many do, and where it begins.
+  size_t retaining_ = 0;
+  Cursor history_;
   std::vector<SnapshotPtr> snapshots_;
   std::deque<PublishCommand*> waiting_publishes_;
   bool waiting_for_budget_ = false;

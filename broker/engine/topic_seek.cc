@@ -11,12 +11,15 @@ namespace estiba {
 
 uint64_t Topic::Kept() const { return std::max(log_.begin_sequence(), trim_to()); }
 
-Attachment Topic::Find(const StartPosition& start, uint64_t earliest) const {
+Attachment Topic::Find(const StartPosition& start, absl::FunctionRef<uint64_t()> earliest) const {
+  if (start.incarnation != 0 && start.incarnation != incarnation_) {
+    return Find({StartPosition::Kind::kSequence, 1}, earliest);
+  }
   const uint64_t kept = Kept();
   Attachment to;
   switch (start.kind) {
     case StartPosition::Kind::kEarliest:
-      to.place = log_.At(earliest);
+      to.place = log_.At(earliest());
       break;
     case StartPosition::Kind::kLatest:
       to.place = log_.At(log_.end_sequence());
@@ -49,7 +52,7 @@ Attachment Topic::Find(const StartPosition& start, uint64_t earliest) const {
 
 void Topic::Seek(SubscriptionPtr subscription, const StartPosition& to, SeekDone done) {
   Post([self = TopicPtr(this), subscription = std::move(subscription), to, done = std::move(done)] {
-    self->HandleSeek(subscription, self->Find(to, self->Kept()), done);
+    self->HandleSeek(subscription, self->Find(to, [&] { return self->Kept(); }), done);
   });
 }
 
@@ -61,17 +64,6 @@ void Topic::HandleSeek(const SubscriptionPtr& subscription, Attachment to, const
 }
 
 // --- What is kept for seeks ----------------------------------------------------------------------
-
-void Topic::UpdateHistory() {
-  const bool retain =
-      std::any_of(subscriptions_.begin(), subscriptions_.end(),
-                  [](const SubscriptionPtr& s) { return s->config().retain_acked; });
-  if (!retain) {
-    history_.Reset();
-  } else if (!history_) {
-    history_ = log_.At(Kept());
-  }
-}
 
 void Topic::YieldHistory() {
   Post([self = TopicPtr(this)] {

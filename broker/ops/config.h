@@ -68,6 +68,7 @@ struct Config {
   // What the whole process may use: the cgroup's limit, or physical memory.
   uint64_t memory_limit_bytes = 0;
   uint64_t memory_budget_bytes = 0;
+  uint64_t memory_reserve_bytes = 0;
   FullPolicy full_policy = FullPolicy::kReject;
   uint64_t topic_budget_bytes = 0;
   absl::Duration retention_age;

@@ -67,6 +67,18 @@ absl::Status SetBudget(absl::string_view text, const Machine& machine, Config* c
   return absl::OkStatus();
 }
 
+constexpr absl::string_view kReserveRule = "a size of 0 to memory-budget";
+
+absl::Status SetReserve(absl::string_view text, const Machine&, Config* config) {
+  const std::optional<uint64_t> bytes = ParseByteSize(text);
+  if (!bytes || *bytes > config->memory_budget_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must be ", kReserveRule, ", ", FormatByteSize(config->memory_budget_bytes)));
+  }
+  config->memory_reserve_bytes = *bytes;
+  return absl::OkStatus();
+}
+
 constexpr absl::string_view kLogFormatRule =
     "one of text, json, auto; auto: json in a container unless stderr is a terminal, else text";
 
@@ -124,6 +136,12 @@ const Setting kSettings[] = {
      CustomRule{"SIZE|PERCENT", kBudgetRule, SetBudget,
                 [](const Config& config) { return FormatByteSize(config.memory_budget_bytes); }},
      "Hard limit on all that messages cost, payload and bookkeeping."},
+    {"Memory", "memory-reserve", "0",
+     CustomRule{"SIZE", kReserveRule, SetReserve,
+                [](const Config& config) { return FormatByteSize(config.memory_reserve_bytes); }},
+     "Part of memory-budget that is taken before the broker is ready (in 0.3s to 3s for 1GiB) and "
+     "never given back, so that messages wait for no new pages: for backlogs that grow fast. "
+     "0: none."},
     {"Memory", "full-policy", "reject",
      ChoiceRule{kFullPolicyNames,
                 [](int i, Config* c) { c->full_policy = static_cast<Config::FullPolicy>(i); },

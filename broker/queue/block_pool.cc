@@ -3,66 +3,244 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
+
+#include "absl/base/config.h"
+
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace estiba {
 namespace {
 
-char* Map(size_t bytes) {
+char* Map(size_t bytes, bool populate) {
   void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+                     MAP_PRIVATE | MAP_ANONYMOUS | (populate ? MAP_POPULATE : 0), -1, 0);
   return block == MAP_FAILED ? nullptr : static_cast<char*>(block);
 }
 
+// All page faults of a run at once. A kernel that does not know how (before 5.14) has them come one
+// by one.
+void Populate([[maybe_unused]] char* data, [[maybe_unused]] size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  madvise(data, bytes, MADV_POPULATE_WRITE);
+#endif
+}
+
+// AddressSanitizer knows of free pages what it knows of freed memory.
+void Allow([[maybe_unused]] char* data, [[maybe_unused]] size_t bytes, [[maybe_unused]] bool use) {
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+  use ? __asan_unpoison_memory_region(data, bytes) : __asan_poison_memory_region(data, bytes);
+#endif
+}
+
+uint32_t Logarithm(uint32_t pages) { return static_cast<uint32_t>(std::bit_width(pages)) - 1; }
+
 }  // namespace
+
+BlockPool::BlockPool(size_t common_bytes, const Budget& budget)
+    : common_bytes_(common_bytes), budget_(budget) {}
 
 BlockPool::~BlockPool() {
   for (char* block : kept_) munmap(block, common_bytes_);
 }
 
-char* BlockPool::Allocate(size_t bytes) {
-  // These bytes are charged already, so what is kept may be too much now.
-  const size_t most = MostKept();
-  std::vector<char*> crowded_out;
-  {
+Block BlockPool::Allocate(size_t bytes) {
+  if (IsRun(bytes)) return AllocateRun(bytes);
+  if (bytes < kMapBytes) return {static_cast<char*>(std::malloc(bytes))};
+  if (bytes == common_bytes_) {
     absl::MutexLock lock(&mutex_);
-    if (bytes == common_bytes_ && !kept_.empty()) return TakeKept();
-    while (kept_.size() > most) crowded_out.push_back(TakeKept());
+    if (!kept_.empty()) return {TakeKept()};
   }
-  for (char* block : crowded_out) munmap(block, common_bytes_);
-  return bytes < kMapBytes ? static_cast<char*>(std::malloc(bytes)) : Map(bytes);
+  Shed();
+  return {Map(bytes, /*populate=*/true)};
 }
 
-void BlockPool::Free(char* block, size_t bytes) {
-  if (bytes < kMapBytes) return std::free(block);
+void BlockPool::Free(const Block& block, size_t bytes) {
+  if (block.slab != nullptr) return FreeRun(block, bytes);
+  if (bytes < kMapBytes) return std::free(block.data);
   if (bytes == common_bytes_) {
-    // This block is still charged, and so the one more that there is room for.
-    const size_t most = MostKept();
     absl::MutexLock lock(&mutex_);
-    if (kept_.size() <= most) return kept_.push_back(block);
+    // This block is still charged, and so there is room for it.
+    if (Kept() <= MostKept()) return kept_.push_back(block.data);
   }
-  munmap(block, bytes);
+  munmap(block.data, bytes);
+}
+
+// --- Runs of pages ------------------------------------------------------------------------------
+
+bool BlockPool::IsRun(size_t bytes) const {
+  return bytes < common_bytes_ && bytes % Slab::kPageBytes == 0 && common_bytes_ >= kMapBytes;
+}
+
+Block BlockPool::AllocateRun(size_t bytes) {
+  const uint32_t pages = static_cast<uint32_t>(bytes / Slab::kPageBytes);
+  const auto take = [&](Slab* slab, bool* held) {
+    const Block taken{slab->At(slab->Take(pages, held)), slab};
+    Enlist(slab);
+    unused_bytes_ = std::min(unused_bytes_, idle_bytes_);
+    return taken;
+  };
+  Block block;
+  bool held = false;
+  bool populate = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    Slab* slab = FindSlab(pages);
+    if (slab != nullptr) {
+      Delist(slab);
+    } else if (!kept_.empty()) {
+      slab = MakeSlab(TakeKept(), /*resident=*/true);
+    }
+    if (slab != nullptr) block = take(slab, &held);
+    populate = Kept() + (common_bytes_ - bytes) <= MostKept();
+  }
+  if (block.data == nullptr) {
+    char* const base = Map(common_bytes_, populate);
+    if (base == nullptr) return {};
+    absl::MutexLock lock(&mutex_);
+    block = take(MakeSlab(base, populate), &held);
+  }
+  Allow(block.data, bytes, true);
+  if (!held) {
+    Populate(block.data, bytes);
+    Shed();
+  }
+  return block;
+}
+
+void BlockPool::FreeRun(const Block& block, size_t bytes) {
+  Allow(block.data, bytes, false);
+  Slab* const slab = block.slab;
+  char* gone = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    Delist(slab);
+    slab->Give(slab->PagesAt(block.data, bytes));
+    Enlist(slab);
+    // The run is still charged.
+    const uint64_t most = MostKept() + bytes;
+    if (slab->free_pages() * size_t{Slab::kPageBytes} == common_bytes_) {
+      Delist(slab);
+      Allow(slab->base(), common_bytes_, true);
+      if (slab->idle_pages() == slab->free_pages() && Kept() + common_bytes_ <= most) {
+        kept_.push_back(slab->base());
+      } else {
+        gone = slab->base();
+      }
+      delete slab;
+    } else if (Kept() > most) {
+      EmptyPages(Kept() - most);
+    }
+  }
+  if (gone != nullptr) munmap(gone, common_bytes_);
+}
+
+Slab* BlockPool::MakeSlab(char* base, bool resident) {
+  Allow(base, common_bytes_, false);
+  return new Slab(base, common_bytes_, resident);
+}
+
+Slab* BlockPool::FindSlab(uint32_t pages) {
+  // In the list of its own logarithm, slabs may have too short a run.
+  const uint32_t at_least = Logarithm(pages);
+  for (uint32_t list = at_least; list < kLists; ++list) {
+    if (slabs_[list].empty()) continue;
+    Slab* const slab = slabs_[list].back();
+    if (slab->longest_run() >= pages) return slab;
+  }
+  return nullptr;
+}
+
+void BlockPool::Enlist(Slab* slab) {
+  idle_bytes_ += size_t{slab->idle_pages()} * Slab::kPageBytes;
+  if (slab->longest_run() == 0) return;
+  slab->list = Logarithm(slab->longest_run());
+  slab->place = static_cast<uint32_t>(slabs_[slab->list].size());
+  slabs_[slab->list].push_back(slab);
+}
+
+void BlockPool::Delist(Slab* slab) {
+  idle_bytes_ -= size_t{slab->idle_pages()} * Slab::kPageBytes;
+  if (slab->longest_run() == 0) return;
+  std::vector<Slab*>& list = slabs_[slab->list];
+  list.back()->place = slab->place;
+  list[slab->place] = list.back();
+  list.pop_back();
+}
+
+void BlockPool::EmptyPages(uint64_t bytes) {
+  const uint64_t enough = idle_bytes_ - std::min(idle_bytes_, bytes);
+  // The longest runs first: the fewest system calls.
+  for (uint32_t list = kLists; list-- > 0 && idle_bytes_ > enough;) {
+    for (Slab* slab : slabs_[list]) {
+      for (uint32_t from = 0; idle_bytes_ > enough;) {
+        const Slab::Pages pages = slab->TakeIdle(from);
+        if (pages.count == 0) break;
+        const size_t emptied = size_t{pages.count} * Slab::kPageBytes;
+        madvise(slab->At(pages), emptied, MADV_DONTNEED);
+        idle_bytes_ -= emptied;
+        from = pages.first + pages.count;
+      }
+    }
+  }
+  unused_bytes_ = std::min(unused_bytes_, idle_bytes_);
+}
+
+// --- What is kept -------------------------------------------------------------------------------
+
+bool BlockPool::Reserve(uint64_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  reserved_ = bytes;
+  while (Kept() < bytes) {
+    char* const block = Map(common_bytes_, /*populate=*/true);
+    if (block == nullptr) return false;
+    kept_.push_back(block);
+  }
+  return true;
 }
 
 void BlockPool::Trim() {
   std::vector<char*> unused;
   {
     absl::MutexLock lock(&mutex_);
-    const auto end = kept_.begin() + static_cast<ptrdiff_t>(unused_);
+    const uint64_t spare = Kept() - std::min(Kept(), LeastKept());
+    const size_t blocks = std::min<size_t>(unused_, spare / common_bytes_);
+    const auto end = kept_.begin() + static_cast<ptrdiff_t>(blocks);
     unused.assign(kept_.begin(), end);
     kept_.erase(kept_.begin(), end);
     unused_ = kept_.size();
+    EmptyPages(std::min(unused_bytes_, spare - blocks * common_bytes_));
+    unused_bytes_ = idle_bytes_;
   }
   for (char* block : unused) munmap(block, common_bytes_);
 }
 
-size_t BlockPool::MostKept() const {
-  uint64_t bytes = kMostKept;
-  if (const uint64_t limit = budget_.limit(); limit != 0) {
-    bytes = std::min(bytes, limit - std::min(limit, budget_.UsedApprox()));
+void BlockPool::Shed() {
+  std::vector<char*> crowded_out;
+  {
+    absl::MutexLock lock(&mutex_);
+    const uint64_t most = MostKept();
+    while (Kept() > most && !kept_.empty()) crowded_out.push_back(TakeKept());
+    if (Kept() > most) EmptyPages(Kept() - most);
   }
-  return bytes / common_bytes_;
+  for (char* block : crowded_out) munmap(block, common_bytes_);
 }
+
+uint64_t BlockPool::MostKept() const {
+  const uint64_t limit = budget_.limit();
+  const uint64_t most = std::max(kMostKept, reserved_);
+  if (limit == 0) return most;
+  return std::min(most, limit - std::min(limit, budget_.UsedApprox()));
+}
+
+uint64_t BlockPool::LeastKept() const {
+  return reserved_ - std::min(reserved_, budget_.UsedApprox());
+}
+
+uint64_t BlockPool::Kept() const { return kept_.size() * common_bytes_ + idle_bytes_; }
 
 char* BlockPool::TakeKept() {
   char* const block = kept_.back();

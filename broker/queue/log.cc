@@ -6,6 +6,15 @@
 #include "broker/queue/record.h"
 
 namespace estiba {
+namespace {
+
+// How long a segment took to fill up.
+constexpr int64_t kVeryFastMs = 10;
+constexpr int64_t kFastMs = 1000;
+constexpr int64_t kSlowMs = 30'000;
+constexpr uint64_t kSmall = 64 << 10;
+
+}  // namespace
 
 Cursor::Cursor(SegmentPtr segment, uint32_t index)
     : segment_(std::move(segment)), offset_(segment_->OffsetOf(index)), index_(index) {
@@ -127,12 +136,15 @@ bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t no
 
 SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms,
                             uint64_t* prepaid) {
-  // Twice the size where the last segment filled up fast, half where it took long.
+  // Twice the size where the last segment filled up fast, half where it took long. A large one is
+  // not to be empty for the most part if nothing more comes: at most a quarter of what is held,
+  // unless it will be full in no time.
   const int64_t age_ms = now_ms - last_segment_ms_;
   uint32_t usual = next_capacity_;
-  if (age_ms < 1000) {
-    usual = std::min(usual * 2, storage_->memory->max_segment_bytes);
-  } else if (age_ms > 30'000) {
+  if (age_ms < kFastMs) {
+    const uint32_t twice = std::min(usual * 2, storage_->memory->max_segment_bytes);
+    if (twice <= std::max(kSmall, held_bytes_ / 4) || age_ms < kVeryFastMs) usual = twice;
+  } else if (age_ms > kSlowMs) {
     usual = std::max(usual / 2, Segment::kPage);
   }
   const uint32_t needed = Segment::CapacityFor(bytes);

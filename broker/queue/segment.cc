@@ -31,13 +31,13 @@ SegmentPtr Segment::TryMake(std::shared_ptr<Storage> storage, uint64_t base_sequ
   const uint64_t charge = uint64_t{capacity} + sizeof(Segment);
   if (capacity == 0) {
     storage->budget.ForceCharge(charge);
-    return SegmentPtr(new Segment(std::move(storage), base_sequence, nullptr, 0));
+    return SegmentPtr(new Segment(std::move(storage), base_sequence, {}, 0));
   }
   const uint64_t paid = prepaid == nullptr ? 0 : std::min(charge, *prepaid);
   const uint64_t unpaid = charge - paid;
   if (unpaid > 0 && !storage->budget.TryCharge(unpaid)) return nullptr;
-  char* block = storage->memory->pool.Allocate(capacity);
-  if (block == nullptr) {
+  const Block block = storage->memory->pool.Allocate(capacity);
+  if (block.data == nullptr) {
     if (unpaid > 0) storage->budget.Release(unpaid);
     return nullptr;
   }
@@ -73,15 +73,16 @@ uint32_t Segment::CapacityFor(uint32_t bytes) {
   return (needed + kPage - 1) / kPage * kPage;
 }
 
-Segment::Segment(std::shared_ptr<Storage> storage, uint64_t base_sequence, char* block,
+Segment::Segment(std::shared_ptr<Storage> storage, uint64_t base_sequence, const Block& block,
                  uint32_t capacity)
     : storage_(std::move(storage)),
       base_sequence_(base_sequence),
-      block_(block),
+      block_(block.data),
+      slab_(block.slab),
       capacity_(capacity) {}
 
 Segment::~Segment() {
-  if (block_ != nullptr) storage_->memory->pool.Free(block_, capacity_);
+  if (block_ != nullptr) storage_->memory->pool.Free({block_, slab_}, capacity_);
   storage_->budget.Release(Charge());
 }
 

@@ -139,7 +139,8 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   bool Anchored() const { return anchors_.load(std::memory_order_acquire) != 0; }      // S4
 
  private:
-  Segment(std::shared_ptr<Storage> storage, uint64_t base_sequence, char* block, uint32_t capacity);
+  Segment(std::shared_ptr<Storage> storage, uint64_t base_sequence, const Block& block,
+          uint32_t capacity);
 
   uint32_t Charge() const { return capacity_ + sizeof(Segment); }
   const IndexEntry& Entry(uint32_t i) const;
@@ -152,6 +153,7 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   const std::shared_ptr<Storage> storage_;
   const uint64_t base_sequence_;
   char* const block_;
+  Slab* const slab_;
   const uint32_t capacity_;
   int64_t base_time_ms_ = 0;  // written before the first end_ store, constant after
   Atomic<uint64_t> end_{0};   // bytes << 32 | count

@@ -30,12 +30,15 @@ void* Call::BeginForHandler(Operation& operation) {
   return Begin(operation);
 }
 
-size_t Call::Complete(void* tag, bool ok) {
+void Call::Complete(void* tag, bool ok) {
   const Operation& operation = *static_cast<Operation*>(tag);
   const CallPtr call(operation.call, /*add_ref=*/false);
-  const size_t read = &operation == &call->read_ && ok ? call->incoming_.Length() : 0;
   (call.get()->*operation.done)(ok);
-  return read;
+}
+
+size_t Call::MessageBytes(void* tag, bool ok) {
+  const Operation& operation = *static_cast<Operation*>(tag);
+  return ok && &operation == &operation.call->read_ ? operation.call->incoming_.Length() : 0;
 }
 
 void Call::OnAccepted(bool ok) {

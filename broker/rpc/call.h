@@ -67,9 +67,10 @@ class Call final : public boost::intrusive_ref_counter<Call> {
   static void Await(grpc::AsyncGenericService& service, grpc::ServerCompletionQueue& queue,
                     Acceptor& acceptor);
 
-  // The completion queue has delivered `tag`, one of ours. Returns the size of the message that was
-  // read, 0 if it was something else.
-  static size_t Complete(void* tag, bool ok);
+  // The completion queue has delivered `tag`, one of ours.
+  static void Complete(void* tag, bool ok);
+  // Before that: the size of the message that was read; 0 if it was something else.
+  static size_t MessageBytes(void* tag, bool ok);
 
   void Read();
   void Write(const grpc::ByteBuffer& message);

@@ -147,6 +147,7 @@ grpc::ByteBuffer EncodeStarted(const Started& started) {
     body_writer.Bytes(4, duration);
   }
   if (started.exactly_once) body_writer.Varint(5, 1);
+  body_writer.Varint(6, started.incarnation);
   std::string response;
   WireWriter(response).Bytes(kStarted, body);
   return ToBuffer(response);

@@ -1,7 +1,10 @@
 #include "broker/rpc/event_loop.h"
 
+#include <grpc/grpc.h>
+
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "broker/rpc/call.h"
 
@@ -12,57 +15,144 @@ using Clock = std::chrono::steady_clock;
 
 // An event that comes sooner was there already: not even a look at the sockets was needed.
 constexpr auto kAtOnce = std::chrono::microseconds(1);
-// So many messages that were there already make a burst.
-constexpr int kBurst = 3;
+// How many messages that come alone it takes to stop looking for others with each.
+constexpr int kKeen = 16;
 // How many events' consequences are held back at most, of whatever kind, and how many bytes' that
-// were read; a batch is worth its turn.
+// were read; a batch as large is worth a turn of its own.
 constexpr int kMostHeld = 32;
 constexpr size_t kMostHeldBytes = 16 << 10;
+// How many events go before what was asked to run after them.
+constexpr int kMostBefore = 16;
 
-// Takes events until fewer messages than kBurst come without waiting. False: the queue was shut
-// down.
-bool ServeBursts(grpc::CompletionQueue& queue, Executor& executor) {
-  const gpr_timespec no_waiting = gpr_time_0(GPR_CLOCK_MONOTONIC);
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue.Next(&tag, &ok)) {
-    int reads = 0;
-    int held = 0;
-    size_t held_bytes = 0;
-    executor.Hold();
-    do {
-      const size_t bytes = Call::Complete(tag, ok);
-      if (bytes > 0) reads = std::min(reads + 1, kBurst);
-      held_bytes += bytes;
-      ++held;
-      if (held >= kMostHeld || held_bytes >= kMostHeldBytes) {
-        executor.Release();
-        executor.Hold();
-        held = 0;
-        held_bytes = 0;
-      }
-    } while (queue.AsyncNext(&tag, &ok, no_waiting) == grpc::CompletionQueue::GOT_EVENT);
-    executor.Release();
-    if (reads < kBurst) return true;
+// A thread that serves a queue.
+class EventLoop {
+ public:
+  EventLoop(grpc::CompletionQueue& queue, Executor& executor)
+      : queue_(queue), executor_(executor) {}
+
+  void Serve();
+  void RunAfterEvents(Runnable* runnable);
+
+ private:
+  // The next event, and whether it was there already. False: the queue was shut down.
+  bool Next();
+  bool TryNext() {
+    return queue_.AsyncNext(&tag_, &ok_, gpr_time_0(GPR_CLOCK_MONOTONIC)) ==
+           grpc::CompletionQueue::GOT_EVENT;
   }
-  return false;
+  // The event, which is a message, and with it those that are there. Returns how many were
+  // messages.
+  int ServeTogether();
+  // Completes the event. True: another has come about meanwhile, and is taken.
+  bool CompleteAndTake();
+  void RunAfter();
+
+  grpc::CompletionQueue& queue_;
+  Executor& executor_;
+  void* tag_ = nullptr;
+  bool ok_ = false;
+  bool at_once_ = false;
+  // What is to run after the events that are there; a chain through next_runnable, oldest first.
+  Runnable* after_ = nullptr;
+  Runnable** after_end_ = &after_;
+  int before_ = 0;  // events since there is something to run after them
+};
+
+// Null on threads that serve no queue.
+thread_local EventLoop* this_loop = nullptr;
+
+void EventLoop::Serve() {
+  int keen = 0;                // above 0: messages have come together lately
+  bool after_message = false;  // since the last wait
+  while (Next()) {
+    if (!at_once_) after_message = false;
+    const size_t bytes = Call::MessageBytes(tag_, ok_);
+    const bool small = bytes > 0 && bytes < kMostHeldBytes;
+    if (small && after_message) keen = kKeen;
+    after_message = after_message || small;
+    if (small && keen > 0) {
+      keen = ServeTogether() > 1 ? kKeen : keen - 1;
+    } else {
+      Call::Complete(tag_, ok_);
+    }
+  }
+}
+
+bool EventLoop::Next() {
+  const Clock::time_point before = Clock::now();
+  bool found = false;
+  if (after_ != nullptr) {
+    found = before_++ < kMostBefore && TryNext();
+    if (!found) RunAfter();
+  }
+  if (!found && !queue_.Next(&tag_, &ok_)) return false;
+  at_once_ = Clock::now() - before <= kAtOnce;
+  return true;
+}
+
+int EventLoop::ServeTogether() {
+  int messages = 0;
+  int held = 0;
+  size_t bytes = 0;
+  executor_.Hold();
+  for (;;) {
+    const size_t read = Call::MessageBytes(tag_, ok_);
+    messages += read > 0;
+    bytes += read;
+    if (++held == kMostHeld || bytes >= kMostHeldBytes) {
+      Call::Complete(tag_, ok_);
+      break;
+    }
+    if (!CompleteAndTake()) break;
+  }
+  executor_.Release();
+  if (after_ != nullptr && (before_ += held) >= kMostBefore) RunAfter();
+  return messages;
+}
+
+bool EventLoop::CompleteAndTake() {
+  // An operation that ends while it is begun, as a read does whose message is there already, leaves
+  // its event in a place of this thread's: finding it costs nothing, where asking the queue would
+  // be a look at all sockets. (As CompletionQueue::DoThenAsyncNext, but for that look.)
+  grpc_completion_queue_thread_local_cache_init(queue_.cq());
+  Call::Complete(tag_, ok_);
+  void* tag = nullptr;
+  int ok = 0;
+  if (grpc_completion_queue_thread_local_cache_flush(queue_.cq(), &tag, &ok) == 0) return false;
+  ok_ = ok == 1;
+  tag_ = tag;
+  return static_cast<grpc::internal::CompletionQueueTag*>(tag)->FinalizeResult(&tag_, &ok_);
+}
+
+void EventLoop::RunAfterEvents(Runnable* runnable) {
+  runnable->next_runnable = nullptr;
+  *after_end_ = runnable;
+  after_end_ = &runnable->next_runnable;
+}
+
+void EventLoop::RunAfter() {
+  Runnable* runnable = std::exchange(after_, nullptr);
+  after_end_ = &after_;
+  before_ = 0;
+  while (runnable != nullptr) {
+    Runnable* next = runnable->next_runnable;
+    executor_.Run(runnable);
+    runnable = next;
+  }
 }
 
 }  // namespace
 
 void ServeEvents(grpc::CompletionQueue& queue, Executor& executor) {
-  void* tag = nullptr;
-  bool ok = false;
-  int reads = 0;
-  while (true) {
-    const Clock::time_point before = Clock::now();
-    if (!queue.Next(&tag, &ok)) return;
-    if (Clock::now() - before > kAtOnce) reads = 0;
-    if (Call::Complete(tag, ok) > 0) ++reads;
-    if (reads < kBurst) continue;
-    reads = 0;
-    if (!ServeBursts(queue, executor)) return;
-  }
+  EventLoop loop(queue, executor);
+  this_loop = &loop;
+  loop.Serve();
+  this_loop = nullptr;
+}
+
+void RunAfterEvents(Executor& executor, Runnable* runnable) {
+  if (this_loop == nullptr) return executor.Run(runnable);
+  this_loop->RunAfterEvents(runnable);
 }
 
 }  // namespace estiba

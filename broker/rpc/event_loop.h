@@ -10,9 +10,15 @@ namespace estiba {
 //
 // Where single small messages come one after the other, faster than they are worked off, a turn of
 // the topic, a delivery and an answer for each would cost several times what reading them does. So
-// while such messages keep coming, their consequences are held back until no event is waiting, or
-// 32 events or 16 KiB have come, and then worked off together: one turn, one frame, one response.
-// At low load nothing waits.
+// once messages have come together, and until 16 in a row have come alone, the consequences of a
+// message are held back until those that came with it are taken in, 32 events or 16 KiB at most,
+// and then worked off together: one turn, one frame, one response. Nothing waits for what is not
+// there yet.
 void ServeEvents(grpc::CompletionQueue& queue, Executor& executor);
+
+// As Executor::Run; but on a thread that serves events only after those that are there already, or
+// the next 16 of them. For what is cheaper together and keeps no message waiting, such as answers;
+// looking for events that are there takes a microsecond.
+void RunAfterEvents(Executor& executor, Runnable* runnable);
 
 }  // namespace estiba

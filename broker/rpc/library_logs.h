@@ -6,7 +6,7 @@ namespace estiba {
 
 // What the libraries beneath would write to stderr by themselves.
 struct LibraryLog {
-  std::string_view library;  // "gRPC", "protobuf"
+  std::string_view name;  // "gRPC", "protobuf"
   std::string_view message;
   std::string_view file;
   int line;

@@ -1,5 +1,8 @@
 #include "broker/rpc/publish_request.h"
 
+#include <bit>
+#include <cstring>
+
 #include "absl/strings/str_cat.h"
 #include "broker/base/wire_reader.h"
 #include "broker/engine/limits.h"
@@ -54,6 +57,16 @@ inline bool ReadShortLength(const char** p, const char* end, uint32_t* length) {
   return *length <= static_cast<uint32_t>(end - *p);
 }
 
+// Whether the first `size` bytes are the same, 1-8; both have eight.
+inline bool SameBytes(const char* a, const char* b, size_t size) {
+  uint64_t x = 0;
+  uint64_t y = 0;
+  std::memcpy(&x, a, 8);
+  std::memcpy(&y, b, 8);
+  const size_t rest = 64 - 8 * size;
+  return (std::endian::native == std::endian::little ? (x ^ y) << rest : (x ^ y) >> rest) == 0;
+}
+
 // Most messages are data and nothing else, up to 16 KiB, with nothing between them. Passes over as
 // many of these as follow one another, which takes a fraction of what looking at each field does;
 // there is nothing in them to check. Returns how many.
@@ -61,14 +74,21 @@ uint32_t PassPlainRecords(const char** position, const char* end) {
   constexpr char kDataTag = 1 << 3 | WireReader::kLength;
   uint32_t count = 0;
   for (const char* p = *position; p != end && *p == kRecordTag; ++count, *position = p) {
+    const char* const record = p;
     uint32_t message = 0;
     uint32_t data = 0;
     if (!ReadShortLength(&++p, end, &message)) break;
     const char* const message_end = p + message;
     if (message == 0) continue;
     if (*p != kDataTag || !ReadShortLength(&++p, message_end, &data)) break;
+    const auto head = static_cast<size_t>(p - record);
     p += data;
     if (p != message_end) break;
+    // Often the next are of the same size. Where each of them begins is known then before the one
+    // in front of it has been read, so that the processor need not wait for memory every time.
+    const ptrdiff_t size = p - record;
+    if (size < 8) continue;
+    for (; end - p >= size && SameBytes(p, record, head); p += size) ++count;
   }
   return count;
 }

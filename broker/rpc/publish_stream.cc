@@ -6,6 +6,7 @@
 #include "broker/base/wire_writer.h"
 #include "broker/engine/limits.h"
 #include "broker/rpc/bytes.h"
+#include "broker/rpc/event_loop.h"
 #include "broker/rpc/publish_answer.h"
 #include "broker/rpc/publish_request.h"
 #include "broker/rpc/status.h"
@@ -22,18 +23,24 @@ class PublishStream::Batch final : public PublishCommand, public Event {
   void Done() override {
     // The answering side may be through with this before Push returns.
     const boost::intrusive_ptr<PublishStream> stream = std::move(stream_);
-    stream->Push(this);
+    stream->Push(this, /*later=*/size() >= kWorthGathering);
   }
 
   void Apply(PublishStream& stream) override {
     if (!stream.broken_) {
       AppendResult(PublishCommand::batch, result, &stream.response_);
-      ++stream.gathered_;
+      if (++stream.gathered_ == 1 &&
+          stream.max_answer_delay_ms_.load(std::memory_order_relaxed) > 0) {
+        stream.gathered_since_ms_.store(stream.context_.clock.SteadyMillis(),
+                                        std::memory_order_relaxed);
+      }
+      stream.gathered_bytes_ += size();
       if (!result.status.ok() || !std::exchange(stream.welcomed_, true)) {
         stream.answers_due_ = true;
       }
     }
-    stream.unanswered_.fetch_sub(1, std::memory_order_relaxed);
+    // Release: who sees that none is unanswered sees what is held back.
+    stream.unanswered_.fetch_sub(1, std::memory_order_release);
     stream.unanswered_bytes_.fetch_sub(size(), std::memory_order_seq_cst);
     delete this;
   }
@@ -176,17 +183,29 @@ void PublishStream::ReadFirst(PublishRequestView& request) {
 }
 
 void PublishStream::OnWake() {
+  const int64_t delay_ms = max_answer_delay_ms_.load(std::memory_order_relaxed);
+  const bool more = unanswered_.load(std::memory_order_acquire) > 0;
+  const int64_t since_ms = gathered_since_ms_.load(std::memory_order_relaxed);
+  // Most go without this, as there are enough of them.
+  int64_t age_ms = since_ms == 0 ? 0 : context_.clock.SteadyMillis() - since_ms;
+  if (age_ms >= delay_ms) {
+    Push(new AnswersDue);
+    age_ms = 0;
+  }
   // An answer that comes after this must not wait for another request.
-  wake_awaited_ = unanswered_.load(std::memory_order_relaxed) > 0;
-  if (wake_awaited_) call_->WakeAfter(max_answer_delay_ms_.load(std::memory_order_relaxed));
-  Push(new AnswersDue);
+  wake_awaited_ = more || since_ms != 0;
+  if (wake_awaited_) call_->WakeAfter(delay_ms - age_ms);
 }
 
 TopicPtr PublishStream::Route(Batch* batch) {
   const PublishRequestView& request = batch->request;
-  const auto refuse = [&](absl::Status status) {
+  const auto refuse = [&](absl::Status status) -> TopicPtr {
     batch->result.status = std::move(status);
-    return nullptr;
+    batch->count = batch->bytes = 0;
+    batch->scheduled = batch->expires = false;
+    if (topic_ != nullptr) return topic_;
+    absl::StatusOr<TopicPtr> topic = context_.broker.GetTopic(topic_name_);
+    return topic.ok() ? *std::move(topic) : nullptr;
   };
   // Also a batch that is refused names the topic of those that follow.
   if (!request.topic.empty() && request.topic != topic_name_) {
@@ -222,12 +241,12 @@ void PublishStream::LeaveTopic() {
   topic_ = nullptr;
 }
 
-void PublishStream::Push(Event* event) {
+void PublishStream::Push(Event* event, bool later) {
   // The answering side holds a reference while it has something to do.
   boost::intrusive_ptr<PublishStream> self(this);
   if (!events_.Push(event)) return;
   self.detach();
-  context_.executor.Run(this);
+  later ? RunAfterEvents(context_.executor, this) : context_.executor.Run(this);
 }
 
 void PublishStream::RunTurn() {
@@ -248,7 +267,8 @@ void PublishStream::RunTurn() {
     } else if (!response_.empty() && AnswersAreDue()) {
       const grpc::ByteBuffer buffer = ToBuffer(response_);
       response_.clear();
-      gathered_ = 0;
+      gathered_ = gathered_bytes_ = 0;
+      gathered_since_ms_.store(0, std::memory_order_relaxed);
       answers_due_ = false;
       if (unanswered_.load(std::memory_order_relaxed) == 0) answer_all_ = false;
       self.detach();  // OnWritten goes on
@@ -262,6 +282,7 @@ void PublishStream::RunTurn() {
 
 bool PublishStream::AnswersAreDue() const {
   return answers_due_ || answer_all_ || reads_done_ || ending_ || gathered_ >= kMostGathered ||
+         gathered_bytes_ >= kMostGatheredBytes ||
          max_answer_delay_ms_.load(std::memory_order_relaxed) == 0;
 }
 

@@ -20,7 +20,8 @@ namespace estiba {
 // and hands batches to topics; the answering side collects what topics answer, through a mailbox,
 // and writes it, one response at a time. While a response is being written answers pile up and go
 // into the next one; a client may ask that they gather longer. Bounds: kMaxUnanswered bytes of
-// batches are read ahead of their answers, and kMostGathered answers wait for others.
+// batches are read ahead of their answers, and kMostGathered answers wait for others, or
+// those to kMostGatheredBytes.
 class PublishStream final : public CallHandler, private Runnable {
  public:
   PublishStream(RpcContext& context, CallPtr call);
@@ -34,8 +35,12 @@ class PublishStream final : public CallHandler, private Runnable {
 
  private:
   static constexpr uint32_t kMaxUnanswered = 256 << 10;
-  // Well below what clients have on the wire: a producer's last 256 batches are known.
-  static constexpr uint32_t kMostGathered = 64;
+  // Batches of this size seldom come alone, and looking for the next costs little beside them.
+  static constexpr uint32_t kWorthGathering = 4 << 10;
+  // Half of what clients have on the wire, a producer's last 256 batches being known: the others
+  // are under way meanwhile.
+  static constexpr uint32_t kMostGathered = 128;
+  static constexpr uint32_t kMostGatheredBytes = 64 << 10;
 
   // Something for the answering side.
   struct Event {
@@ -51,12 +56,14 @@ class PublishStream final : public CallHandler, private Runnable {
   class Ending;
 
   void Submit(grpc::ByteBuffer* message);
-  // Null and batch->result set: refused before it reached a topic.
+  // The topic that it goes to, also if it is refused (batch->result is set then), as answers keep
+  // their order. Null: refused, and there is no such topic.
   TopicPtr Route(Batch* batch);
   // Takes over what only a stream's first request may say, and refuses it in others.
   void ReadFirst(PublishRequestView& request);
   void LeaveTopic();
-  void Push(Event* event);
+  // later: after what else has come; see RunAfterEvents.
+  void Push(Event* event, bool later = false);
   void RunTurn() override;
   bool AnswersAreDue() const;
 
@@ -81,11 +88,14 @@ class PublishStream final : public CallHandler, private Runnable {
   std::atomic<bool> abandoned_{false};
   // Set with the first request.
   std::atomic<uint32_t> max_answer_delay_ms_{0};
+  // When the first of the answers that are held back came; 0: none is.
+  std::atomic<int64_t> gathered_since_ms_{0};
   Mailbox<Event> events_;
 
   // Answering side.
   std::string response_;
-  uint32_t gathered_ = 0;  // answers in it
+  uint32_t gathered_ = 0;        // answers in it
+  uint32_t gathered_bytes_ = 0;  // of their batches
   bool answers_due_ = false;
   // A batch has been taken. Its answer waits for no others: clients hold back until they know.
   bool welcomed_ = false;

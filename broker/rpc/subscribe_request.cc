@@ -74,6 +74,7 @@ absl::Status ReadStart(const v1::Start& in, SubscribeStart* out) {
     return Invalid("start.topic", "is required, unless subscription names one that exists");
   }
   if (absl::Status s = ReadStartFrom("start.from", in.from(), &out->from); !s.ok()) return s;
+  out->from.incarnation = in.incarnation();
   switch (in.ack_mode()) {
     case v1::ACK_MODE_AUTO:
       out->options.ack_mode = AckMode::kAuto;

@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "client/cli/latency_histogram.h"
+#include "estiba/client.h"
+#include "estiba/publisher.h"
 #include "estiba/subscriber.h"
 
 namespace estiba::cli {
@@ -20,8 +22,8 @@ struct BenchOptions {
   uint64_t size = 128;
   std::optional<uint64_t> batch;
   uint64_t batch_bytes = 0;  // 0: the client's default
-  absl::Duration max_answer_delay = absl::ZeroDuration();
-  absl::Duration busy_poll = absl::ZeroDuration();
+  absl::Duration max_answer_delay = PublisherOptions().max_answer_delay;
+  absl::Duration busy_poll = ClientOptions().busy_poll;
   // Messages in all. Neither this nor a duration: a default.
   std::optional<uint64_t> count;
   std::optional<absl::Duration> duration;

@@ -109,12 +109,8 @@ nlohmann::ordered_json BenchJson(const BenchOptions& options, const BenchResult&
   if (options.rate) config["rate"] = *options.rate;
   if (options.batch) config["batch"] = *options.batch;
   if (options.batch_bytes > 0) config["batch_bytes"] = options.batch_bytes;
-  if (options.max_answer_delay > absl::ZeroDuration()) {
-    config["max_answer_delay_ms"] = absl::ToInt64Milliseconds(options.max_answer_delay);
-  }
-  if (options.busy_poll > absl::ZeroDuration()) {
-    config["busy_poll_us"] = absl::ToInt64Microseconds(options.busy_poll);
-  }
+  config["max_answer_delay_ms"] = absl::ToInt64Milliseconds(options.max_answer_delay);
+  config["busy_poll_us"] = absl::ToInt64Microseconds(options.busy_poll);
   nlohmann::ordered_json json = {
       {"config", std::move(config)},
       {"published", ThroughputJson(result.published, result.publish_time, options.size)},

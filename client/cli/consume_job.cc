@@ -46,6 +46,11 @@ ConsumeJob::ConsumeJob(const Client& client, Interrupt& interrupt, MessageWriter
           const absl::MutexLock lock(&mutex_);
           connected_ = true;
           topic_ = started.topic;
+          if (started.anew) {
+            Warn(absl::StrCat("'", topic_,
+                              "' begins anew: the broker was restarted, or this was deleted and "
+                              "made again; what was not delivered before is lost"));
+          }
         };
         subscriber.on_disconnect = [this](const absl::Status& why) {
           Warn(absl::StrCat("connection lost, trying again: ", why.message()));
@@ -149,18 +154,22 @@ void ConsumeJob::Write(const ReceivedFrame& frame) {
   const absl::MutexLock lock(&mutex_);
   // A frame is of one topic; those of a pattern have sequences of their own.
   const std::string topic(messages.front().topic());
+  if (const uint32_t epoch = messages.front().id().epoch(); epoch != seen_epoch_) {
+    seen_.clear();  // those were other messages
+    seen_epoch_ = epoch;
+  }
   auto& seen = seen_[topic];
   WriteGapsBefore(topic.empty() ? messages.front().sequence()
                                 : std::numeric_limits<uint64_t>::max());
   std::string& out = output_.text();
   const bool again = messages.front().delivery_attempt() > 1;
   // Neighbours, as far as they have been written; a frame may have holes.
-  SequenceRange run{messages.front().sequence(), messages.front().sequence() - 1};
+  Written run{messages.front().id(), messages.front().sequence() - 1};
   for (const MessageView& message : messages) {
     if (counted_out()) break;
     if (message.sequence() != run.last + 1) {
       NoteWritten(topic, run);
-      run.first = message.sequence();
+      run.first = message.id();
     }
     run.last = message.sequence();
     if (again && boost::icl::contains(seen, run.last)) continue;
@@ -170,10 +179,10 @@ void ConsumeJob::Write(const ReceivedFrame& frame) {
   NoteWritten(topic, run);
 }
 
-void ConsumeJob::NoteWritten(const std::string& topic, const SequenceRange& run) {
-  if (!Explicit(options_) || run.last < run.first) return;
-  written_.push_back({topic, run});
-  seen_[topic].add(boost::icl::interval<uint64_t>::closed(run.first, run.last));
+void ConsumeJob::NoteWritten(const std::string& topic, const Written& run) {
+  if (!Explicit(options_) || run.last < run.first.sequence()) return;
+  written_.push_back(run);
+  seen_[topic].add(boost::icl::interval<uint64_t>::closed(run.first.sequence(), run.last));
 }
 
 absl::Status ConsumeJob::Flush() {
@@ -184,19 +193,14 @@ absl::Status ConsumeJob::Flush() {
 }
 
 void ConsumeJob::Ack(const Written& written) {
-  const SequenceRange& range = written.range;
-  acked_ += range.last - range.first + 1;
+  acked_ += written.last - written.first.sequence() + 1;
   if (options_.count && acked_ + credit_ > *options_.count) {
     // No credit at all cannot be asked for. So the last ack is made to wait for a request of its
     // own, which by then asks for the end of the stream as well.
     credit_ = acked_ < *options_.count ? static_cast<uint32_t>(*options_.count - acked_) : 1;
     subscriber_.SetCredit({credit_, 0});
   }
-  if (written.topic.empty()) {
-    subscriber_.AckRange(range.first, range.last);
-  } else {
-    subscriber_.AckRange(written.topic, range.first, range.last);
-  }
+  subscriber_.AckRange(written.first, written.last);
 }
 
 void ConsumeJob::AddGap(const Gap& gap) {

@@ -55,17 +55,17 @@ class ConsumeJob {
   Result Run();
 
  private:
-  // Messages of one topic; its name is empty unless the subscription is over a pattern.
+  // Neighbours of one topic.
   struct Written {
-    std::string topic;
-    SequenceRange range;
+    MessageId first;
+    uint64_t last = 0;
   };
 
   // The next frame; flushes the output before it waits. CANCELLED: interrupted, or nobody reads.
   absl::StatusOr<ReceivedFrame> NextFrame();
   void Write(const ReceivedFrame& frame);
   // Remembers for the ack what is in the output now, with explicit acks.
-  void NoteWritten(const std::string& topic, const SequenceRange& run);
+  void NoteWritten(const std::string& topic, const Written& run);
   // After Stop: what was on its way counts as consumed with automatic acks, so it is written as
   // well.
   absl::Status WriteRest();
@@ -83,8 +83,10 @@ class ConsumeJob {
   uint64_t messages_ = 0;
   uint64_t acked_ = 0;
   uint32_t credit_ = 0;
-  // Written to `output_` and not yet acked; and everything ever written, to know what comes again.
+  // Written to `output_` and not yet acked; and everything ever written of this epoch, by topic (no
+  // name, unless the subscription is over a pattern), to know what comes again.
   std::vector<Written> written_;
+  uint32_t seen_epoch_ = 0;
   std::map<std::string, boost::icl::interval_set<uint64_t>, std::less<>> seen_;
 
   absl::Mutex mutex_;

@@ -40,6 +40,17 @@ void Settlements::AddTimed(std::deque<Timed>& list, SequenceRange range, absl::D
   list.push_back({range, time});
 }
 
+uint64_t Settlements::messages() const {
+  uint64_t sum = terminations_.size();
+  for (const Ranges* ranges : {&acks_, &nacks_}) {
+    for (const SequenceRange& range : *ranges) sum += range.last - range.first + 1;
+  }
+  for (const auto* list : {&nacks_later_, &extensions_}) {
+    for (const Timed& timed : *list) sum += timed.range.last - timed.range.first + 1;
+  }
+  return sum;
+}
+
 namespace {
 
 void AppendRange(uint32_t field, const SequenceRange& range, std::string& out) {
@@ -168,8 +179,7 @@ std::string AckOutbox::Take(uint64_t& acked_messages, std::vector<Asked>* asked)
     return_messages_ -= messages;
     return_bytes_ = 0;
   }
-  if (stop_ && Settlements::empty() && topics_.empty() && replies_.empty() &&
-      return_messages_ == 0) {
+  if (stop_ && !settles() && replies_.empty() && return_messages_ == 0) {
     rest.set_stop(true);
     stop_ = false;
   }
@@ -200,6 +210,14 @@ std::vector<ConfirmedAck> AckOutbox::OnStreamEnd(bool keep_acks, bool keep_repli
   return_messages_ = return_bytes_ = 0;
   stop_ = false;
   return unconfirmed;
+}
+
+uint64_t AckOutbox::DropSettlements() {
+  uint64_t dropped = messages();
+  for (const auto& [number, topic] : topics_) dropped += topic.messages();
+  static_cast<Settlements&>(*this) = {};
+  topics_.clear();
+  return dropped;
 }
 
 }  // namespace estiba::internal

@@ -43,6 +43,8 @@ class Settlements {
   bool empty() const {
     return acks_.empty() && confirmed_.empty() && nacks_.empty() && !has_rare();
   }
+  // How many messages something is said of. (Not those whose acks are to be confirmed.)
+  uint64_t messages() const;
 
  private:
   friend class AckOutbox;
@@ -95,9 +97,11 @@ class AckOutbox : public Settlements {
   void Stop() { stop_ = true; }
 
   bool empty() const {
-    return !stop_ && Settlements::empty() && topics_.empty() && replies_.empty() && !credit_ &&
-           return_messages_ == 0 && return_bytes_ == 0;
+    return !stop_ && !settles() && replies_.empty() && !credit_ && return_messages_ == 0 &&
+           return_bytes_ == 0;
   }
+  // Whether it names messages, which must be those of the broker that it goes to.
+  bool settles() const { return !Settlements::empty() || !topics_.empty(); }
 
   // The next SubscribeRequest, encoded, and how many acked messages it holds. Only if not empty.
   // Adds to `asked`, unless it is null, what an exactly-once subscription will answer.
@@ -106,6 +110,9 @@ class AckOutbox : public Settlements {
   // The stream has ended: credit belongs to it, and so do extensions and Stop. Acks and nacks stay
   // if `keep_acks`, replies if `keep_replies`. Returns the acks that nobody will confirm.
   std::vector<ConfirmedAck> OnStreamEnd(bool keep_acks, bool keep_replies = false);
+  // The next stream's messages are others. Forgets what was said of these, and returns of how many.
+  // Only before anything is to be confirmed on it.
+  uint64_t DropSettlements();
 
  private:
   // The rest of `from`, which is rare enough for a message object, as far as the broker takes it in

@@ -3,18 +3,14 @@
 #include <algorithm>
 #include <new>
 
-#include "client/src/wire.h"
-
 namespace estiba::internal {
 namespace {
 
-// Field numbers of estiba.v1.Message, of its map entries, and of PublishRequest.
-constexpr uint32_t kData = 1;
+// Field numbers of estiba.v1.Message and of its map entries.
 constexpr uint32_t kAttributes = 2;
 constexpr uint32_t kOrderingKey = 5;
 constexpr uint32_t kEntryKey = 1;
 constexpr uint32_t kEntryValue = 2;
-constexpr uint32_t kMessages = 2;
 
 size_t EntrySize(const AttributeRef& attribute) {
   return wire::BytesFieldSize(attribute.first.size()) +
@@ -23,7 +19,7 @@ size_t EntrySize(const AttributeRef& attribute) {
 
 }  // namespace
 
-size_t EncodedSize(const MessageRef& message) {
+size_t EncodedSizeOfAll(const MessageRef& message) {
   size_t size = message.data.empty() ? 0 : wire::BytesFieldSize(message.data.size());
   if (!message.ordering_key.empty()) size += wire::BytesFieldSize(message.ordering_key.size());
   for (const AttributeRef& attribute : message.attributes) {
@@ -35,12 +31,7 @@ size_t EncodedSize(const MessageRef& message) {
   return size;
 }
 
-size_t RecordSize(size_t encoded_size) { return wire::BytesFieldSize(encoded_size); }
-
-void BatchBuffer::Append(const MessageRef& message, size_t encoded_size) {
-  char* out = Reserve(RecordSize(encoded_size));
-  *out++ = static_cast<char>(wire::Tag(kMessages, wire::Type::kBytes));
-  out = wire::WriteVarint(out, encoded_size);
+void BatchBuffer::Encode(const MessageRef& message, char* out) {
   if (!message.data.empty()) out = wire::WriteBytesField(out, kData, message.data);
   for (const AttributeRef& attribute : message.attributes) {
     *out++ = static_cast<char>(wire::Tag(kAttributes, wire::Type::kBytes));
@@ -58,8 +49,6 @@ void BatchBuffer::Append(const MessageRef& message, size_t encoded_size) {
     });
     if (message.timing->scheduled()) ++scheduled_;
   }
-  size_ = static_cast<size_t>(out - memory_.get());
-  ++count_;
 }
 
 grpc::Slice BatchBuffer::Release() {
@@ -71,16 +60,13 @@ grpc::Slice BatchBuffer::Release() {
   return slice;
 }
 
-char* BatchBuffer::Reserve(size_t bytes) {
-  if (size_ + bytes > capacity_) {
-    const size_t wanted = std::max({size_ + bytes, capacity_ * 2, next_capacity_});
-    char* grown = static_cast<char*>(std::realloc(memory_.get(), wanted));
-    if (grown == nullptr) throw std::bad_alloc();
-    memory_.release();  // realloc has freed or moved it
-    memory_.reset(grown);
-    capacity_ = wanted;
-  }
-  return memory_.get() + size_;
+void BatchBuffer::Grow(size_t bytes) {
+  const size_t wanted = std::max({size_ + bytes, capacity_ * 2, next_capacity_});
+  char* grown = static_cast<char*>(std::realloc(memory_.get(), wanted));
+  if (grown == nullptr) throw std::bad_alloc();
+  memory_.release();  // realloc has freed or moved it
+  memory_.reset(grown);
+  capacity_ = wanted;
 }
 
 }  // namespace estiba::internal

@@ -13,13 +13,21 @@
 #include <cstdlib>
 #include <memory>
 
+#include "client/src/wire.h"
 #include "estiba/message.h"
 
 namespace estiba::internal {
 
 // Bytes of `message` as an estiba.v1.Message, and of the record that carries it in a batch.
-size_t EncodedSize(const MessageRef& message);
-size_t RecordSize(size_t encoded_size);
+size_t EncodedSizeOfAll(const MessageRef& message);
+inline bool HasOnlyData(const MessageRef& message) {
+  return message.attributes.empty() && message.ordering_key.empty() && message.timing == nullptr;
+}
+inline size_t EncodedSize(const MessageRef& message) {
+  if (!HasOnlyData(message)) return EncodedSizeOfAll(message);
+  return message.data.empty() ? 0 : wire::BytesFieldSize(message.data.size());
+}
+inline size_t RecordSize(size_t encoded_size) { return wire::BytesFieldSize(encoded_size); }
 
 // Calls f(field number, milliseconds) for what is set of a message's timing.
 template <typename F>
@@ -41,7 +49,20 @@ void ForEachTime(const MessageTiming& timing, F&& f) {
 class BatchBuffer {
  public:
   // Encodes `message`, whose EncodedSize the caller has (it had to check it against the limit).
-  void Append(const MessageRef& message, size_t encoded_size);
+  void Append(const MessageRef& message, size_t encoded_size) {
+    const size_t record_size = RecordSize(encoded_size);
+    if (capacity_ - size_ < record_size) Grow(record_size);
+    char* out = memory_.get() + size_;
+    *out++ = static_cast<char>(wire::Tag(kMessages, wire::Type::kBytes));
+    out = wire::WriteVarint(out, encoded_size);
+    if (!HasOnlyData(message)) {
+      Encode(message, out);
+    } else if (!message.data.empty()) {
+      wire::WriteBytesField(out, kData, message.data);
+    }
+    size_ += record_size;
+    ++count_;
+  }
 
   size_t bytes() const { return size_; }
   uint32_t count() const { return count_; }
@@ -58,8 +79,13 @@ class BatchBuffer {
     void operator()(char* memory) const { std::free(memory); }
   };
 
-  // Room for `bytes` more at the returned position.
-  char* Reserve(size_t bytes);
+  // Field numbers of estiba.v1.PublishRequest and Message.
+  static constexpr uint32_t kMessages = 2;
+  static constexpr uint32_t kData = 1;
+
+  // Makes room for `bytes` more.
+  void Grow(size_t bytes);
+  void Encode(const MessageRef& message, char* out);
 
   std::unique_ptr<char, Free> memory_;
   size_t capacity_ = 0;

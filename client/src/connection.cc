@@ -1,6 +1,8 @@
 #include "client/src/connection.h"
 
 #include <google/protobuf/message_lite.h>
+#include <grpc/grpc.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -11,16 +13,20 @@
 #include <cstdlib>
 #include <utility>
 
+#include "client/src/event_wait.h"
 #include "client/src/status.h"
 
 namespace estiba::internal {
 namespace {
 
 thread_local const Connection* current_connection = nullptr;
+thread_local EventWait* current_wait = nullptr;
 
 ClientOptions Checked(ClientOptions options) {
   options.threads = std::clamp(options.threads, 1, 64);
   options.busy_poll = std::clamp(options.busy_poll, absl::ZeroDuration(), absl::Milliseconds(1));
+  // What is looked for could not happen meanwhile.
+  if (std::thread::hardware_concurrency() == 1) options.busy_poll = absl::ZeroDuration();
   options.min_backoff = std::max(options.min_backoff, absl::Milliseconds(1));
   options.max_backoff = std::max(options.max_backoff, options.min_backoff);
   options.max_message_bytes = std::clamp<size_t>(options.max_message_bytes, 1024, 1u << 30);
@@ -65,6 +71,23 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ClientOptions& options) {
                                    Arguments(options));
 }
 
+// The end of an operation on its way to one of the Connection's threads. Deletes itself there.
+class Transfer final : public QueueTag {
+ public:
+  Transfer(grpc::CompletionQueue& queue, QueueTag& tag, bool ok) : tag_(tag), ok_(ok) {
+    alarm_.Set(&queue, gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<QueueTag*>(this));
+  }
+  void OnEvent(bool) override {
+    tag_.OnEvent(ok_);
+    delete this;
+  }
+
+ private:
+  QueueTag& tag_;
+  const bool ok_;
+  grpc::Alarm alarm_;
+};
+
 }  // namespace
 
 Connection::Connection(ClientOptions options)
@@ -83,23 +106,35 @@ Connection::~Connection() {
 
 void Connection::RunQueue() {
   current_connection = this;
+  EventWait wait(options_.busy_poll);
+  current_wait = &wait;
   void* tag = nullptr;
   bool ok = false;
-  while (NextEvent(&tag, &ok)) static_cast<QueueTag*>(tag)->OnEvent(ok);
+  while (wait.Next(queue_, &tag, &ok)) static_cast<QueueTag*>(tag)->OnEvent(ok);
 }
 
-bool Connection::NextEvent(void** tag, bool* ok) {
-  if (options_.busy_poll > absl::ZeroDuration()) {
-    using Clock = std::chrono::steady_clock;
-    const gpr_timespec no_waiting = gpr_time_0(GPR_CLOCK_MONOTONIC);
-    const Clock::time_point end = Clock::now() + absl::ToChronoNanoseconds(options_.busy_poll);
-    do {
-      const auto found = queue_.AsyncNext(tag, ok, no_waiting);
-      if (found != grpc::CompletionQueue::TIMEOUT) return found == grpc::CompletionQueue::GOT_EVENT;
-      std::this_thread::yield();
-    } while (Clock::now() < end);
+bool Connection::CompletesHere(absl::FunctionRef<void()> start, QueueTag& tag) {
+  // As CompletionQueue::DoThenAsyncNext, but without a look at the sockets if nothing has ended.
+  grpc_completion_queue_thread_local_cache_init(queue_.cq());
+  start();
+  void* done = nullptr;
+  int result = 0;
+  if (grpc_completion_queue_thread_local_cache_flush(queue_.cq(), &done, &result) == 0)
+    return false;
+  bool ok = result == 1;
+  if (!static_cast<grpc::internal::CompletionQueueTag*>(done)->FinalizeResult(&done, &ok)) {
+    return false;
   }
-  return queue_.Next(tag, ok);
+  if (ok && done == &tag) return true;
+  // It failed, or this thread has come by the end of something else.
+  CompleteThere(*static_cast<QueueTag*>(done), ok);
+  return false;
+}
+
+void Connection::CompleteThere(QueueTag& tag, bool ok) { new Transfer(queue_, tag, ok); }
+
+void Connection::ExpectEvent() {
+  if (current_wait != nullptr) current_wait->Expect();
 }
 
 void Connection::Prepare(grpc::ClientContext& context) const {

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "estiba/client.h"
@@ -64,13 +65,20 @@ class Connection {
   absl::Status Unary(const std::string& method, const grpc::ByteBuffer& request,
                      grpc::ByteBuffer& response, absl::Time deadline);
 
+  // Starts an operation whose end would be told to `tag`, on an application's thread. True: it has
+  // ended well already, and nothing will be told.
+  bool CompletesHere(absl::FunctionRef<void()> start, QueueTag& tag);
+  // Has `tag` told by one of the Connection's threads.
+  void CompleteThere(QueueTag& tag, bool ok);
+
+  // The calling thread, which runs callbacks, has sent something in one of them; see EventWait.
+  static void ExpectEvent();
+
   // Whether the calling thread runs this Connection's callbacks, and so must not wait for one.
   bool OnOwnThread() const;
 
  private:
   void RunQueue();
-  // Waits for an event. False: the queue has been shut down.
-  bool NextEvent(void** tag, bool* ok);
 
   const ClientOptions options_;
   // They connect when first used.

@@ -30,15 +30,15 @@ class MessageViewBuilder {
   // another from `p` on, in a fraction of the time. Returns where they end.
   static const char* ParsePlain(const char* p, const char* end, std::vector<MessageView>& views);
   static void Place(MessageView& view, uint64_t sequence, int64_t publish_time_ms,
-                    uint32_t delivery_attempt) {
+                    uint32_t delivery_attempt, uint32_t epoch) {
     view.sequence_ = sequence;
     view.publish_time_ms_ = publish_time_ms;
     view.delivery_attempt_ = delivery_attempt;
+    view.epoch_ = epoch;
   }
   static void SetTopic(MessageView& view, const internal::PatternTopic* topic) {
     view.topic_ = topic;
   }
-  static const internal::PatternTopic* TopicOf(const MessageView& view) { return view.topic_; }
 };
 
 }  // namespace estiba
@@ -48,14 +48,15 @@ namespace estiba::internal {
 class FrameBuffer {
  public:
   // Takes over `buffer` and forgets what was here before (keeping the memory for the views). False:
-  // this is no well-formed SubscribeResponse.
-  bool Parse(const grpc::ByteBuffer& buffer);
+  // this is no well-formed SubscribeResponse. `epoch`: of its messages.
+  bool Parse(const grpc::ByteBuffer& buffer, uint32_t epoch = 0);
   // The same, from bytes that the caller keeps alive.
-  bool Parse(std::string_view encoded);
+  bool Parse(std::string_view encoded, uint32_t epoch = 0);
 
   Frame frame() const { return Frame{absl::MakeConstSpan(messages_), bytes_}; }
   const std::vector<MessageView>& messages() const { return messages_; }
   const std::optional<Started>& started() const { return started_; }
+  std::optional<Started>& started() { return started_; }
   const std::optional<Gap>& gap() const { return gap_; }
 
   // Of a subscription over a pattern: the number of the topic (0: none), and topics that come and
@@ -76,6 +77,7 @@ class FrameBuffer {
     uint64_t first_sequence = 0;
     uint32_t delivery_attempt = 0;
     int64_t publish_time_ms = 0;
+    uint32_t epoch = 0;
   };
   // From messages_[index] on, so much is added.
   struct Mark {

@@ -10,12 +10,13 @@ using wire::Tag;
 using wire::Type;
 
 grpc::ByteBuffer EncodePublishRequest(const PublishStreamStart& start, uint64_t batch,
-                                      const grpc::Slice& records) {
+                                      const grpc::Slice& records, bool answer_now) {
   const auto& [topic, producer, max_answer_delay_ms] = start;
   size_t size = 1 + wire::VarintSize(batch);
   if (!topic.empty()) size += wire::BytesFieldSize(topic.size());
   if (!producer.empty()) size += wire::BytesFieldSize(producer.size());
   if (max_answer_delay_ms > 0) size += 1 + wire::VarintSize(max_answer_delay_ms);
+  if (answer_now) size += 2;
   // Without a start the header is small enough to need no memory of its own.
   grpc::Slice slices[2] = {grpc::Slice(size), records};
   char* out = const_cast<char*>(reinterpret_cast<const char*>(slices[0].begin()));
@@ -25,7 +26,11 @@ grpc::ByteBuffer EncodePublishRequest(const PublishStreamStart& start, uint64_t 
   if (!producer.empty()) out = wire::WriteBytesField(out, 4, producer);
   if (max_answer_delay_ms > 0) {
     *out++ = static_cast<char>(Tag(6, Type::kVarint));
-    wire::WriteVarint(out, max_answer_delay_ms);
+    out = wire::WriteVarint(out, max_answer_delay_ms);
+  }
+  if (answer_now) {
+    *out++ = static_cast<char>(Tag(7, Type::kVarint));
+    *out++ = 1;
   }
   return grpc::ByteBuffer(slices, 2);
 }

@@ -30,9 +30,10 @@ struct PublishStreamStart {
   uint32_t max_answer_delay_ms = 0;
 };
 
-// A PublishRequest: a header in front of `records`, which are referred to, not copied.
+// A PublishRequest: a header in front of `records`, which are referred to, not copied. answer_now:
+// neither its answer nor an earlier one is to be held back.
 grpc::ByteBuffer EncodePublishRequest(const PublishStreamStart& start, uint64_t batch,
-                                      const grpc::Slice& records);
+                                      const grpc::Slice& records, bool answer_now = false);
 
 // Asks for the answers that the broker holds back.
 grpc::ByteBuffer EncodeAnswerNow();

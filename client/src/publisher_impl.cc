@@ -11,6 +11,9 @@ constexpr size_t kMaxBatchBytes = size_t{15} << 20;
 constexpr size_t kMaxBatchMessages = 100'000;
 // Batches that go to gRPC in one go.
 constexpr size_t kMaxFollowing = 31;
+// Writes that come sooner after one another are completed by the connection's thread: batches
+// gather until it has woken up.
+constexpr absl::Duration kSoon = absl::Microseconds(20);
 constexpr absl::Duration kMaxAnswerDelay = absl::Seconds(10);
 
 PublisherOptions Checked(PublisherOptions options) {
@@ -50,7 +53,10 @@ PublisherImpl::~PublisherImpl() {
 absl::Status PublisherImpl::Add(absl::Span<const MessageRef> messages, WhenFull when_full,
                                 Publisher::Callback* callback, size_t& accepted) {
   accepted = 0;
-  if (connection_->OnOwnThread()) when_full = WhenFull::kFail;
+  if (connection_->OnOwnThread()) {
+    when_full = WhenFull::kFail;
+    Connection::ExpectEvent();
+  }
   mutex_.Lock();
   absl::Status status;
   for (const MessageRef& message : messages) {
@@ -81,11 +87,7 @@ absl::Status PublisherImpl::Add(absl::Span<const MessageRef> messages, WhenFull 
       Seal();
     }
     if (writing_) continue;
-    if (std::optional<PendingWrite> write = TakeWrite()) {
-      mutex_.Unlock();
-      CarryOut(std::move(write));
-      mutex_.Lock();
-    }
+    SendHere();
   }
   mutex_.Unlock();
   return status;
@@ -100,12 +102,7 @@ absl::Status PublisherImpl::WaitForRoom(size_t bytes, WhenFull when_full) {
     }
     ++room_waiters_;
     // A batch that lingers must not keep its publisher waiting.
-    std::optional<PendingWrite> write = TakeWrite();
-    if (write) {
-      mutex_.Unlock();
-      CarryOut(std::move(write));
-      mutex_.Lock();
-    }
+    SendHere();
     if (!closed_ && !HasRoom(bytes)) room_.Wait(&mutex_);
     --room_waiters_;
   }
@@ -166,7 +163,8 @@ grpc::ByteBuffer PublisherImpl::EncodeNext() {
     start = {topic_, producer_,
              static_cast<uint32_t>(absl::ToInt64Milliseconds(options_.max_answer_delay))};
   }
-  return EncodePublishRequest(start, batch.number, batch.records);
+  const bool awaited = options_.max_answer_delay > absl::ZeroDuration() && !batch.callbacks.empty();
+  return EncodePublishRequest(start, batch.number, batch.records, awaited);
 }
 
 std::optional<PublisherImpl::PendingWrite> PublisherImpl::TakeAnswerNow() {
@@ -194,6 +192,20 @@ void PublisherImpl::CarryOut(std::optional<PendingWrite> write) {
 void PublisherImpl::CarryOutAtOnce(std::optional<PendingWrite> write) {
   if (write) write->followed = Stream::Followed::kNo;
   CarryOut(std::move(write));
+}
+
+void PublisherImpl::SendHere() {
+  while (std::optional<PendingWrite> write = TakeWrite()) {
+    const bool alone = write->followed == Stream::Followed::kNo && !connection_->OnOwnThread() &&
+                       absl::Now() - wrote_here_ >= kSoon;
+    mutex_.Unlock();
+    const bool written = alone && write->stream->WriteHere(write->request);
+    if (!alone) CarryOut(write);
+    mutex_.Lock();
+    wrote_here_ = absl::Now();
+    if (!written || write->stream != stream_) return;
+    writing_ = false;  // and others may have gathered a batch meanwhile
+  }
 }
 
 void PublisherImpl::SendNext() {

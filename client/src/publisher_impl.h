@@ -78,6 +78,9 @@ class PublisherImpl final : private StreamListener {
   std::optional<PendingWrite> TakeFollowing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // TakeWrite and CarryOut for a caller that does not hold the lock.
   void SendNext() ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same for an application's thread that holds it, and lets go of it meanwhile. A write that
+  // is through at once is followed by what has gathered meanwhile.
+  void SendHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   void OpenStream() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Sets the timer for whatever comes next: opening, retrying, lingering, giving up.
@@ -87,10 +90,6 @@ class PublisherImpl final : private StreamListener {
 
   void Settle(std::vector<SettledBatch> settled) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Settle(SettledBatch settled) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Runs callbacks, in order and never two at once: a thread that finds another at it leaves its
-  // own to that one.
-  void DeliverOutcomes() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Deliver(SettledBatch& settled) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Cancels what still runs and waits until nothing of this object is referred to.
   void Shutdown() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -113,6 +112,8 @@ class PublisherImpl final : private StreamListener {
   bool stream_open_ ABSL_GUARDED_BY(mutex_) = false;
   bool first_request_ ABSL_GUARDED_BY(mutex_) = true;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  // When an application's thread has written last.
+  absl::Time wrote_here_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   // Requests that follow the write under way, whatever happens: gRPC keeps what is written before
   // them, to send all at once.
   std::deque<grpc::ByteBuffer> following_ ABSL_GUARDED_BY(mutex_);

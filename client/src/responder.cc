@@ -41,8 +41,7 @@ class ResponderImpl {
  private:
   void Answer(const MessageView& message, Responder::Callback& callback) {
     const std::optional<RequestInfo> request = message.request();
-    const uint64_t sequence = message.sequence();
-    const PatternTopic* const topic = MessageViewBuilder::TopicOf(message);
+    const MessageId id = message.id();
     std::string encoded;
     if (request && request->deadline <= absl::Now()) {
       too_late_.fetch_add(1, std::memory_order_relaxed);
@@ -54,10 +53,7 @@ class ResponderImpl {
       if (!reply.ok()) errors_.fetch_add(1, std::memory_order_relaxed);
       if (request) encoded = EncodeReply(request->reply_address, reply);
     }
-    subscriber_.Say([&](AckOutbox& outbox) {
-      if (!encoded.empty()) outbox.Reply(std::move(encoded));
-      outbox.Of(topic == nullptr ? 0 : topic->number).Ack({sequence, sequence});
-    });
+    subscriber_.AckWithReply(id, std::move(encoded));
     if (stop_after_) subscriber_.Stop();
   }
 

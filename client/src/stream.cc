@@ -23,7 +23,7 @@ std::shared_ptr<Stream> Stream::Open(Connection& connection, Lane lane, const st
 
 Stream::Stream(Connection& connection, Lane lane, const std::string& method,
                StreamListener& listener)
-    : listener_(listener) {
+    : connection_(connection), listener_(listener) {
   connection.Prepare(context_);
   call_ = connection.stub(lane).PrepareCall(&context_, method, connection.queue());
 }
@@ -44,6 +44,24 @@ bool Stream::Write(const grpc::ByteBuffer& message, Followed followed) {
   if (followed == Followed::kYes) options.set_buffer_hint();
   call_->Write(message, options, &write_event_);
   return true;
+}
+
+bool Stream::WriteHere(const grpc::ByteBuffer& message) {
+  if (!Begin()) return false;
+  const bool done = connection_.CompletesHere(
+      [&] { call_->Write(message, grpc::WriteOptions(), &write_event_); }, write_event_);
+  if (!done) return false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (operations_ > 1 || !finishing_) {
+      --operations_;
+      return true;
+    }
+  }
+  // The stream has ended meanwhile, and only this operation has kept OnEnd from being called: by a
+  // thread of the Connection's.
+  connection_.CompleteThere(write_event_, /*ok=*/false);
+  return false;
 }
 
 void Stream::HalfClose() {

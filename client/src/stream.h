@@ -54,6 +54,10 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // will be no OnWritten. If it fails later, the stream is over; there will be no OnWritten then
   // either, and OnEnd comes when everything that can be read has been.
   bool Write(const grpc::ByteBuffer& message, Followed followed = Followed::kNo);
+  // The same on an application's thread. True: the transport has taken the message over already, as
+  // it does when it is not busy; no thread of the Connection's is woken up for that, and there will
+  // be no OnWritten.
+  bool WriteHere(const grpc::ByteBuffer& message);
   // Nothing more will be written. Once, while no Write is under way.
   void HalfClose();
   // Ends the stream soon, with CANCELLED unless it had ended by itself.
@@ -82,6 +86,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // Counts an operation as completed; the last one after Finish calls OnEnd.
   void End() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  Connection& connection_;
   StreamListener& listener_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;

@@ -10,6 +10,7 @@
 namespace estiba {
 
 using internal::AckOutbox;
+using internal::Settlements;
 using internal::SubscriberImpl;
 
 const char* GapReasonName(Gap::Reason reason) {
@@ -47,33 +48,32 @@ absl::StatusOr<ReceivedFrame> Subscriber::NextFrame(absl::Time deadline) {
   return impl_->NextFrame(deadline);
 }
 
-void Subscriber::Ack(uint64_t sequence) { AckRange(sequence, sequence); }
-void Subscriber::AckRange(uint64_t first, uint64_t last) {
-  if (!impl_->explicit_acks()) return;
-  impl_->Say([=](AckOutbox& outbox) { outbox.Ack({first, last}); });
-}
 namespace {
 
-uint32_t NumberOf(const MessageView& message) {
-  const internal::PatternTopic* const topic = MessageViewBuilder::TopicOf(message);
-  return topic == nullptr ? 0 : topic->number;
+uint64_t CountOf(const MessageId& first, uint64_t last) {
+  return first.sequence() == 0 || first.sequence() > last ? 0 : last - first.sequence() + 1;
 }
 
 }  // namespace
 
+void Subscriber::Ack(const MessageId& message) { AckRange(message, message.sequence()); }
+void Subscriber::AckRange(const MessageId& first, uint64_t last) {
+  impl_->Settle(first, CountOf(first, last), [&](Settlements& topic) {
+    topic.Ack({first.sequence(), last});
+  });
+}
 void Subscriber::AckFrame(const Frame& frame) {
-  if (!impl_->explicit_acks()) return;
-  // The outbox makes ranges of neighbours.
-  impl_->Say([&](AckOutbox& outbox) {
+  if (frame.messages.empty()) return;
+  // Neighbours become ranges.
+  impl_->Settle(frame.messages.front().id(), frame.messages.size(), [&](Settlements& topic) {
     for (const MessageView& message : frame.messages) {
-      outbox.Of(NumberOf(message)).Ack({message.sequence(), message.sequence()});
+      topic.Ack({message.sequence(), message.sequence()});
     }
   });
 }
 
-void Subscriber::Ack(const MessageView& message, AckCallback done) {
-  impl_->AckConfirmed(NumberOf(message), {{message.sequence(), message.sequence()}},
-                      std::move(done));
+void Subscriber::Ack(const MessageId& message, AckCallback done) {
+  impl_->AckConfirmed(message, {{message.sequence(), message.sequence()}}, std::move(done));
 }
 void Subscriber::AckFrame(const Frame& frame, AckCallback done) {
   std::vector<SequenceRange> ranges;
@@ -85,10 +85,10 @@ void Subscriber::AckFrame(const Frame& frame, AckCallback done) {
       ranges.push_back({sequence, sequence});
     }
   }
-  const uint32_t topic = frame.messages.empty() ? 0 : NumberOf(frame.messages.front());
-  impl_->AckConfirmed(topic, std::move(ranges), std::move(done));
+  const MessageId first = frame.messages.empty() ? MessageId() : frame.messages.front().id();
+  impl_->AckConfirmed(first, std::move(ranges), std::move(done));
 }
-std::future<absl::Status> Subscriber::AckConfirmed(const MessageView& message) {
+std::future<absl::Status> Subscriber::AckConfirmed(const MessageId& message) {
   std::promise<absl::Status> promise;
   std::future<absl::Status> future = promise.get_future();
   Ack(message, [promise = std::move(promise)](absl::Status status) mutable {
@@ -97,55 +97,29 @@ std::future<absl::Status> Subscriber::AckConfirmed(const MessageView& message) {
   return future;
 }
 
-void Subscriber::Nack(uint64_t sequence) { NackRange(sequence, sequence); }
-void Subscriber::NackRange(uint64_t first, uint64_t last) {
-  if (!impl_->explicit_acks()) return;
-  impl_->Say([=](AckOutbox& outbox) { outbox.Nack({first, last}); });
+void Subscriber::Nack(const MessageId& message) { NackRange(message, message.sequence()); }
+void Subscriber::Nack(const MessageId& message, absl::Duration delay) {
+  NackRange(message, message.sequence(), delay);
 }
-void Subscriber::Nack(uint64_t sequence, absl::Duration delay) {
-  NackRange(sequence, sequence, delay);
-}
-void Subscriber::NackRange(uint64_t first, uint64_t last, absl::Duration delay) {
-  if (!impl_->explicit_acks()) return;
-  impl_->Say([=](AckOutbox& outbox) { outbox.NackLater({first, last}, delay); });
-}
-void Subscriber::Terminate(uint64_t sequence, std::string reason) {
-  if (!impl_->explicit_acks()) return;
-  impl_->Say([&](AckOutbox& outbox) { outbox.Terminate(sequence, std::move(reason)); });
-}
-void Subscriber::Extend(uint64_t first, uint64_t last, absl::Duration deadline) {
-  if (!impl_->explicit_acks()) return;
-  impl_->Say([=](AckOutbox& outbox) { outbox.Extend({first, last}, deadline); });
-}
-
-void Subscriber::Ack(const MessageView& message) {
-  if (!impl_->explicit_acks()) return;
-  const SequenceRange range{message.sequence(), message.sequence()};
-  impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).Ack(range); });
-}
-void Subscriber::AckRange(std::string_view topic, uint64_t first, uint64_t last) {
-  if (impl_->explicit_acks()) impl_->AckTopic(topic, {first, last});
-}
-void Subscriber::Nack(const MessageView& message) {
-  if (!impl_->explicit_acks()) return;
-  const SequenceRange range{message.sequence(), message.sequence()};
-  impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).Nack(range); });
-}
-void Subscriber::Nack(const MessageView& message, absl::Duration delay) {
-  if (!impl_->explicit_acks()) return;
-  const SequenceRange range{message.sequence(), message.sequence()};
-  impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).NackLater(range, delay); });
-}
-void Subscriber::Terminate(const MessageView& message, std::string reason) {
-  if (!impl_->explicit_acks()) return;
-  impl_->Say([&](AckOutbox& outbox) {
-    outbox.Of(NumberOf(message)).Terminate(message.sequence(), std::move(reason));
+void Subscriber::NackRange(const MessageId& first, uint64_t last) {
+  impl_->Settle(first, CountOf(first, last), [&](Settlements& topic) {
+    topic.Nack({first.sequence(), last});
   });
 }
-void Subscriber::Extend(const MessageView& message, absl::Duration deadline) {
-  if (!impl_->explicit_acks()) return;
-  const SequenceRange range{message.sequence(), message.sequence()};
-  impl_->Say([&](AckOutbox& outbox) { outbox.Of(NumberOf(message)).Extend(range, deadline); });
+void Subscriber::NackRange(const MessageId& first, uint64_t last, absl::Duration delay) {
+  impl_->Settle(first, CountOf(first, last), [&](Settlements& topic) {
+    topic.NackLater({first.sequence(), last}, delay);
+  });
+}
+void Subscriber::Terminate(const MessageId& message, std::string reason) {
+  impl_->Settle(message, 1, [&](Settlements& topic) {
+    topic.Terminate(message.sequence(), std::move(reason));
+  });
+}
+void Subscriber::Extend(const MessageId& first, uint64_t last, absl::Duration deadline) {
+  impl_->Settle(first, CountOf(first, last), [&](Settlements& topic) {
+    topic.Extend({first.sequence(), last}, deadline);
+  });
 }
 
 void Subscriber::Reply(std::string_view reply_address, const absl::StatusOr<Message>& reply) {

@@ -25,20 +25,13 @@ bool SubscriberImpl::Place(FrameBuffer& frame) {
   return true;
 }
 
-void SubscriberImpl::AckTopic(std::string_view topic, SequenceRange range) {
-  mutex_.Lock();
-  for (const auto& [number, known] : topics_) {
-    if (known->name == topic && state_ == State::kRunning) outbox_.Of(number).Ack(range);
-  }
-  SendNextAndUnlock();
-}
-
 bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
   const size_t messages = frame->messages().size();
   const size_t bytes = frame->frame().bytes;
   bool read_on = true;
   {
     absl::MutexLock lock(&mutex_);
+    if (frame->started()) TakeStarted(*frame->started());
     Count(*frame);
     if (mode_ == Mode::kPull && messages > 0) {
       queue_.Push(frame);
@@ -50,7 +43,12 @@ bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
     }
   }
   if (!frame->answers().empty()) TakeAnswers(*frame);
-  if (frame->started() && options_.on_started) options_.on_started(*frame->started());
+  if (frame->started()) {
+    // What has waited for it may go.
+    mutex_.Lock();
+    SendNextAndUnlock();
+    if (options_.on_started) options_.on_started(*frame->started());
+  }
   if (options_.on_topic_change) {
     for (const auto& [number, change] : frame->topic_changes()) options_.on_topic_change(change);
   }
@@ -64,6 +62,38 @@ bool SubscriberImpl::Dispatch(const std::shared_ptr<FrameBuffer>& frame) {
     }
   }
   return read_on;
+}
+
+void SubscriberImpl::TakeStarted(Started& started) {
+  stream_started_ = true;
+  backoff_.Reset();
+  failed_before_ = false;
+  confirms_ = started.exactly_once ? Confirms::kYes : Confirms::kNo;
+  if (confirms_ == Confirms::kNo) confirmations_ = {};
+
+  const bool first = epoch_ == 0;
+  const bool pattern = started.next_sequence == 0;
+  started.anew = !first && started.incarnation != incarnation_;
+  incarnation_ = started.incarnation;
+  // (The numbers of a private pattern's topics are those of one stream.)
+  if (first || started.anew || (pattern && options_.subscription.empty())) {
+    ++epoch_;
+    stats_.stale_acks += outbox_.DropSettlements();
+  }
+  if (started.anew && pattern) resume_time_ms_ = 1;  // from the beginning, whatever the clocks say
+  if (started.anew || resume_sequence_ == 0) {
+    resume_sequence_ = started.next_sequence;
+    lasts_to_come_ = !started.anew && (options_.from.kind() == StartFrom::Kind::kLast ||
+                                       options_.from.kind() == StartFrom::Kind::kLastOfEachKey);
+  }
+}
+
+void SubscriberImpl::TakeRest(FrameBuffer& frame) {
+  TakeAnswers(frame);
+  if (!frame.started()) return;
+  mutex_.Lock();
+  TakeStarted(*frame.started());
+  SendNextAndUnlock();
 }
 
 void SubscriberImpl::TakeAnswers(const FrameBuffer& frame) {
@@ -90,17 +120,6 @@ void SubscriberImpl::Deliver(const FrameBuffer& frame) {
 
 void SubscriberImpl::Count(const FrameBuffer& frame) {
   const auto& messages = frame.messages();
-  if (frame.started()) {
-    backoff_.Reset();
-    failed_before_ = false;
-    confirms_ = frame.started()->exactly_once ? Confirms::kYes : Confirms::kNo;
-    if (confirms_ == Confirms::kNo) confirmations_ = {};
-    if (resume_sequence_ == 0) {
-      resume_sequence_ = frame.started()->next_sequence;
-      lasts_to_come_ = options_.from.kind() == StartFrom::Kind::kLast ||
-                       options_.from.kind() == StartFrom::Kind::kLastOfEachKey;
-    }
-  }
   if (frame.topic_number() != 0) {
     if (frame.gap()) stats_.gap_messages += frame.gap()->range.last - frame.gap()->range.first + 1;
     if (!messages.empty()) {

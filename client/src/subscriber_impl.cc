@@ -65,6 +65,7 @@ std::string SubscriberImpl::StartRequest() const {
   } else if (options_.subscription.empty() && resume_sequence_ > 0) {
     start.mutable_from()->set_sequence(resume_sequence_);
   }
+  start.set_incarnation(incarnation_);
   if (explicit_acks()) start.set_ack_mode(v1::ACK_MODE_EXPLICIT);
   if (options_.ack_deadline != absl::ZeroDuration()) {
     ToProto(options_.ack_deadline, *start.mutable_ack_deadline());
@@ -84,7 +85,7 @@ void SubscriberImpl::OnOpen() {
     absl::MutexLock lock(&mutex_);
     stream = stream_;
     stream_open_ = writing_ = true;
-    reading_paused_ = false;
+    stream_started_ = reading_paused_ = false;
     // What was said meanwhile is of messages that the last stream held; see OnEnd.
     if (confirms_ == Confirms::kYes)
       outbox_.OnStreamEnd(/*keep_acks=*/false, /*keep_replies=*/true);
@@ -105,7 +106,8 @@ void SubscriberImpl::SendNextAndUnlock() {
   std::shared_ptr<Stream> stream;
   grpc::Slice request;
   bool read = false;
-  if (stream_open_ && !writing_ && !outbox_.empty()) {
+  const bool may_send = stream_open_ && !writing_ && (stream_started_ || !outbox_.settles());
+  if (may_send && !outbox_.empty()) {
     uint64_t acked = 0;
     std::vector<Asked> asked;
     const bool answered = confirms_ != Confirms::kNo;
@@ -126,24 +128,23 @@ void SubscriberImpl::SendNextAndUnlock() {
 
 void SubscriberImpl::OnRead(grpc::ByteBuffer& message) {
   std::shared_ptr<Stream> stream;
+  uint32_t epoch = 0;
+  bool expected = false;
   {
     absl::MutexLock lock(&mutex_);
     stream = stream_;
+    epoch = epoch_;
+    expected = !stream_started_ || !confirmations_.empty();
   }
   if (discard_.load(std::memory_order_relaxed)) {
-    bool awaits_answers = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      awaits_answers = !confirmations_.empty();
-    }
     FrameBuffer rest;
-    if (awaits_answers && rest.Parse(message)) TakeAnswers(rest);
+    if (expected && rest.Parse(message)) TakeRest(rest);
     stream->Read();  // on to the end
     return;
   }
   // What was pulled is kept by its reader, so a queue needs a new one for each frame.
   if (mode_ == Mode::kPull || !frame_) frame_ = std::make_shared<FrameBuffer>();
-  const bool sound = frame_->Parse(message) && Place(*frame_);
+  const bool sound = frame_->Parse(message, epoch) && Place(*frame_);
   message.Clear();
   if (!sound) {
     stream->Cancel();
@@ -215,7 +216,16 @@ void SubscriberImpl::End(absl::Status status) {
 
 // --- The way out ---
 
-void SubscriberImpl::AckConfirmed(uint32_t topic, std::vector<SequenceRange> ranges,
+void SubscriberImpl::AckWithReply(const MessageId& request, std::string reply) {
+  mutex_.Lock();
+  if (state_ == State::kRunning) {
+    if (!reply.empty()) outbox_.Reply(std::move(reply));
+    if (InHand(request, 1)) outbox_.Of(request.topic_).Ack({request.sequence_, request.sequence_});
+  }
+  SendNextAndUnlock();
+}
+
+void SubscriberImpl::AckConfirmed(const MessageId& of, std::vector<SequenceRange> ranges,
                                   Subscriber::AckCallback done) {
   uint64_t messages = 0;
   for (const SequenceRange& range : ranges) messages += range.last - range.first + 1;
@@ -227,15 +237,20 @@ void SubscriberImpl::AckConfirmed(uint32_t topic, std::vector<SequenceRange> ran
     undone = absl::InvalidArgumentError("there is no message to ack");
   } else if (state_ != State::kRunning) {
     undone = absl::CancelledError("the subscriber has ended, or not begun");
+  } else if (!InHand(of, messages)) {
+    undone = absl::FailedPreconditionError(
+        absl::StrCat("message ", of.sequence(),
+                     " is gone: since it came the broker was restarted, or its topic or "
+                     "subscription made anew; its ack was not sent, as its number is another's"));
   } else if (!stream_open_ || confirms_ == Confirms::kUnknown) {
     undone = absl::UnavailableError("the stream that brought the message is gone; it comes again");
   } else if (confirms_ == Confirms::kNo) {
-    for (const SequenceRange& range : ranges) outbox_.Of(topic).Ack(range);
+    for (const SequenceRange& range : ranges) outbox_.Of(of.topic_).Ack(range);
     undone = absl::FailedPreconditionError(
         "the subscription is not exactly-once: it confirms no acks. (The ack is on its way.)");
   } else {
     const auto confirmation = std::make_shared<Confirmation>(messages, std::move(done));
-    for (const SequenceRange& range : ranges) outbox_.Of(topic).Ack(range, confirmation);
+    for (const SequenceRange& range : ranges) outbox_.Of(of.topic_).Ack(range, confirmation);
   }
   SendNextAndUnlock();
   if (!undone.ok()) done(std::move(undone));

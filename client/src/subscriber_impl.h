@@ -48,11 +48,20 @@ class SubscriberImpl final : private StreamListener {
     if (state_ == State::kRunning) change(outbox_);
     SendNextAndUnlock();
   }
+  // Lets `change` add to what is said of `messages` messages: `of` and others of its frame or
+  // topic. Not if they are of an epoch before.
+  template <typename Change>
+  void Settle(const MessageId& of, uint64_t messages, Change change) ABSL_LOCKS_EXCLUDED(mutex_) {
+    if (!explicit_acks()) return;
+    mutex_.Lock();
+    if (state_ == State::kRunning && InHand(of, messages)) change(outbox_.Of(of.topic_));
+    SendNextAndUnlock();
+  }
   // Acks, and calls `done` when that is confirmed, or is known not to be.
-  void AckConfirmed(uint32_t topic, std::vector<SequenceRange> ranges, Subscriber::AckCallback done)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // Of a subscription over a pattern.
-  void AckTopic(std::string_view topic, SequenceRange range) ABSL_LOCKS_EXCLUDED(mutex_);
+  void AckConfirmed(const MessageId& of, std::vector<SequenceRange> ranges,
+                    Subscriber::AckCallback done) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Acks a request, together with the reply to it (empty: there is none).
+  void AckWithReply(const MessageId& request, std::string reply) ABSL_LOCKS_EXCLUDED(mutex_);
   bool explicit_acks() const { return options_.ack_mode == AckMode::kExplicit; }
 
   void SetCredit(Credit credit);
@@ -77,9 +86,19 @@ class SubscriberImpl final : private StreamListener {
   bool Dispatch(const std::shared_ptr<FrameBuffer>& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // Of a pattern: takes note of its topics, and says which the frame is of. False: an unknown one.
   bool Place(FrameBuffer& frame) ABSL_LOCKS_EXCLUDED(mutex_);
+  // While nothing is handed on any more: what else a frame says.
+  void TakeRest(FrameBuffer& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   // Exactly once: what has come of requests.
   void TakeAnswers(const FrameBuffer& frame) ABSL_LOCKS_EXCLUDED(mutex_);
   void Deliver(const FrameBuffer& frame);
+  // The stream has begun: what is in hand is of its epoch, or of one before.
+  void TakeStarted(Started& started) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // False: of an epoch before, and counted.
+  bool InHand(const MessageId& of, uint64_t messages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (of.epoch_ == epoch_) return true;
+    stats_.stale_acks += messages;
+    return false;
+  }
   void Count(const FrameBuffer& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Where a private subscription goes on when its stream breaks.
   void GoOnAfter(uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -114,9 +133,14 @@ class SubscriberImpl final : private StreamListener {
   absl::Status final_status_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);
   bool stream_open_ ABSL_GUARDED_BY(mutex_) = false;
+  // Its Started has come. Before that nobody knows whether what is in hand is the broker's.
+  bool stream_started_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool reading_paused_ ABSL_GUARDED_BY(mutex_) = false;
   bool failed_before_ ABSL_GUARDED_BY(mutex_) = false;
+  // Of the last stream that has started, and of its messages; 0: none has.
+  uint64_t incarnation_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint32_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   // The next sequence that is new to us; 0: not known yet.
   uint64_t resume_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   // Last messages from before that are asked for, and none has come yet.

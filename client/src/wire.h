@@ -57,6 +57,16 @@ inline bool ReadShortLength(const char*& p, const char* end, uint32_t& length) {
   return length <= static_cast<uint32_t>(end - p);
 }
 
+// Whether the first `size` bytes are the same, 1-8; both have eight.
+inline bool SameBytes(const char* a, const char* b, size_t size) {
+  uint64_t x = 0;
+  uint64_t y = 0;
+  std::memcpy(&x, a, 8);
+  std::memcpy(&y, b, 8);
+  const size_t rest = 64 - 8 * size;
+  return (std::endian::native == std::endian::little ? (x ^ y) << rest : (x ^ y) >> rest) == 0;
+}
+
 // Walks the fields of one encoded message.
 class Reader {
  public:

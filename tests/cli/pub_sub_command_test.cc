@@ -2,11 +2,13 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/cli/shell.h"
 #include "tests/support/catch.h"
 #include "tests/support/eventually.h"
@@ -341,6 +343,35 @@ TEST_CASE("a consumer whose output stood still is told that its late acks were r
   const uint64_t refused = stats["refused_acks"];
   CHECK(refused > 0);
   CHECK(stats["acked_messages"] == 100 - refused);
+}
+
+TEST_CASE("sub goes on with a broker that is restarted, and takes its messages for new ones") {
+  auto broker = std::make_unique<Daemon>();
+  const int port = broker->port();
+  const std::string address = broker->address();
+  const auto estiba = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {BuiltProgram("estiba"), "--server", address});
+    return words;
+  };
+  REQUIRE(Run(estiba({"pub", "t", "a", "b", "c"})).status.code == 0);
+  Process sub(estiba({"sub", "t", "--subscription", "s"}));
+  REQUIRE(Eventually([&] { return sub.stdout_text() == "a\nb\nc\n"; }));
+
+  sub.Signal(SIGSTOP);
+  broker->process().Signal(SIGKILL);
+  REQUIRE(broker->process().Wait().has_value());
+  broker = std::make_unique<Daemon>(std::vector<std::string>{absl::StrCat("--port=", port)});
+  REQUIRE(Run(estiba({"pub", "t", "d", "e", "f"})).status.code == 0);
+  // Somebody has them and cannot write them, so that they come again: of the numbers that `sub` has
+  // written, as their second attempt.
+  const std::string full = absl::StrCat(BuiltProgram("estiba"), " --server ", address,
+                                        " sub t --subscription s --count 3 > /dev/full");
+  REQUIRE(Run({"/bin/bash", "-c", full}).status.code != 0);
+  sub.Signal(SIGCONT);
+  CHECK(Eventually([&] { return sub.stdout_text() == "a\nb\nc\nd\ne\nf\n"; }));
+  CHECK_THAT(sub.stderr_text(), HasText("'t' begins anew: the broker was restarted"));
+  sub.Signal(SIGINT);
+  CHECK(sub.Wait()->code == 0);
 }
 
 }  // namespace

@@ -281,5 +281,34 @@ TEST_CASE("Acks to be confirmed go out as many as a request takes, and back when
   CHECK(outbox.empty());
 }
 
+TEST_CASE("What is said of messages is forgotten when they are others, and nothing else is") {
+  AckOutbox outbox;
+  CHECK(outbox.DropSettlements() == 0);
+  outbox.SetCredit({10, 0});
+  outbox.Reply(v1::Reply().SerializeAsString());
+  CHECK_FALSE(outbox.settles());
+  outbox.Ack({1, 10});
+  outbox.Nack({12, 12});
+  outbox.NackLater({13, 14}, absl::Seconds(1));
+  outbox.Terminate(15, "bad");
+  outbox.Extend({16, 18}, absl::Seconds(1));
+  CHECK(outbox.settles());
+  outbox.Of(7).Ack({1, 2});
+  outbox.Of(9).Terminate(4, "");
+  CHECK(outbox.DropSettlements() == 10 + 1 + 2 + 1 + 3 + 2 + 1);
+  CHECK_FALSE(outbox.settles());
+  uint64_t acked = 0;
+  const v1::SubscribeRequest request = Take(outbox, acked);
+  CHECK(acked == 0);
+  CHECK(request.credit().max_messages() == 10);
+  CHECK(request.replies_size() == 1);
+  CHECK(request.ack_size() + request.nack_size() + request.nack_later_size() +
+            request.terminate_size() + request.extend_size() + request.topic_updates_size() ==
+        0);
+  CHECK(outbox.empty());
+  outbox.Of(3).Nack({1, 1});
+  CHECK(outbox.settles());
+}
+
 }  // namespace
 }  // namespace estiba::internal

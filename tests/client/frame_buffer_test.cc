@@ -166,6 +166,44 @@ TEST_CASE("A frame that is cut off anywhere is refused or shorter, never read be
   }
 }
 
+TEST_CASE("Runs of messages of one size are all there, and nothing beyond them") {
+  std::mt19937_64 random(estiba::testing::Seed());
+  FrameBuffer frame;
+  for (int round = 0; round < 300; ++round) {
+    v1::SubscribeResponse response;
+    for (size_t runs = 1 + random() % 4; runs > 0; --runs) {
+      const size_t size = random() % (random() % 2 == 0 ? 8 : 300);
+      for (size_t n = 1 + random() % 5; n > 0; --n) {
+        response.add_messages()->set_data(std::string(size, static_cast<char>('a' + n)));
+      }
+      if (random() % 3 != 0) continue;
+      // As long as the others, and not like them.
+      v1::Message* const odd = response.add_messages();
+      odd->set_data(std::string(size / 2, 'k'));
+      odd->set_ordering_key(std::string(size - size / 2, 'k'));
+    }
+    const std::string encoded = response.SerializeAsString();
+    REQUIRE(frame.Parse(encoded));
+    REQUIRE(frame.messages().size() == static_cast<size_t>(response.messages_size()));
+    for (size_t i = 0; i < frame.messages().size(); ++i) {
+      const v1::Message& sent = response.messages(static_cast<int>(i));
+      REQUIRE(frame.messages()[i].data() == sent.data());
+      REQUIRE(frame.messages()[i].ordering_key() == sent.ordering_key());
+      REQUIRE(frame.messages()[i].encoded() == sent.SerializeAsString());
+    }
+    for (size_t cut = 1; cut < encoded.size(); cut += 1 + random() % 20) {
+      // A copy of just this size, so that AddressSanitizer sees a step too far.
+      const std::vector<char> part(encoded.begin(), encoded.begin() + static_cast<ptrdiff_t>(cut));
+      const bool whole = frame.Parse(std::string_view(part.data(), part.size()));
+      if (whole) REQUIRE(frame.frame().bytes == cut);
+      for (const MessageView& view : frame.messages()) {
+        const std::string_view bytes = view.encoded();
+        REQUIRE(bytes.data() + bytes.size() <= part.data() + part.size());
+      }
+    }
+  }
+}
+
 TEST_CASE("Random bytes are survived") {
   std::mt19937_64 random(estiba::testing::Seed());
   FrameBuffer frame;

@@ -23,7 +23,7 @@ TEST_CASE("Clients follow a broker whose name has a new address, without an erro
   REQUIRE(publisher.Publish({.data = "before"}).get().ok());
   const auto before = subscriber.Next(Soon());
   REQUIRE(before.ok());
-  subscriber.Ack(before->sequence());
+  subscriber.Ack(*before);
   REQUIRE(subscriber.FlushAcks(Soon()).ok());
 
   // Gone, for a while even its name, as that of a pod that is not ready.

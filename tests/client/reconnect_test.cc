@@ -2,6 +2,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
@@ -58,6 +59,45 @@ TEST_CASE("A flood of batches survives cuts at any moment") {
   REQUIRE(BrokerFixture::Take(subscriber, count) == BrokerFixture::Numbers(count));
   REQUIRE_FALSE(subscriber.TryNext()->has_value());
   REQUIRE(broker.admin.GetTopic("numbers")->stats.published_messages == count);
+}
+
+TEST_CASE("Messages that threads publish one by one, with pauses, survive cuts at any moment") {
+  // With pauses they are written on the threads that publish them, which meet one another and the
+  // client's own thread on the connection.
+  CutFixture broker;
+  const int each = 2000;
+  const auto topic = [](int n) { return absl::StrCat("topic.", n); };
+  {
+    Publisher first(broker.cut_client, topic(0)), second(broker.cut_client, topic(1));
+    std::vector<std::thread> threads;
+    std::atomic<int> failures{0};
+    for (int n = 0; n < 4; ++n) {
+      threads.emplace_back([&, n] {
+        std::mt19937_64 random(Seed() + n);
+        for (int i = 0; i < each; ++i) {
+          if (n == 0 && i % 200 == 100) broker.proxy.CutAfter(random() % 5000);
+          const auto message = absl::StrCat(n / 2, ":", i);
+          failures += !(n % 2 == 0 ? first : second).Post(message).ok();
+          std::this_thread::sleep_for(std::chrono::microseconds(random() % 150));
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    REQUIRE(failures == 0);
+    REQUIRE(first.Flush(Soon()) == absl::OkStatus());
+    REQUIRE(second.Flush(Soon()) == absl::OkStatus());
+    REQUIRE(broker.proxy.cuts() > 0);
+  }
+  for (int n = 0; n < 2; ++n) {
+    Subscriber subscriber(broker.client, {.topic = topic(n)});
+    std::map<std::string, std::vector<std::string>> by_thread;
+    for (const std::string& message : BrokerFixture::Take(subscriber, 2 * each)) {
+      by_thread[message.substr(0, 1)].push_back(message.substr(2));
+    }
+    REQUIRE(by_thread["0"] == BrokerFixture::Numbers(each));
+    REQUIRE(by_thread["1"] == BrokerFixture::Numbers(each));
+    REQUIRE(broker.admin.GetTopic(topic(n))->stats.published_messages == 2 * each);
+  }
 }
 
 TEST_CASE(
@@ -152,7 +192,7 @@ TEST_CASE("A named subscription with explicit acks gets everything at least once
     const auto message = subscriber.Next(Soon());
     REQUIRE(message.ok());
     ++seen[std::string(message->data())];
-    subscriber.Ack(message->sequence());
+    subscriber.Ack(*message);
     if (++taken % 1000 == 0) broker.proxy.Cut();
   }
   REQUIRE(subscriber.Stats().reconnects > 0);
@@ -161,7 +201,7 @@ TEST_CASE("A named subscription with explicit acks gets everything at least once
     while (true) {
       const auto again = subscriber.TryNext();
       if (!again.ok() || !again->has_value()) break;
-      subscriber.Ack((*again)->sequence());
+      subscriber.Ack(**again);
     }
     const auto stats = broker.admin.GetSubscription("workers");
     return stats.ok() && stats->stats.acked_messages == static_cast<uint64_t>(count);

@@ -147,7 +147,7 @@ TEST_CASE("What was not acked comes again to the next consumer, what was acked d
     for (int i = 0; i < 10; ++i) {
       const auto message = first.Next(Soon());
       REQUIRE(message.ok());
-      if (i % 2 == 0) first.Ack(message->sequence());
+      if (i % 2 == 0) first.Ack(*message);
     }
     first.Stop();
   }
@@ -157,7 +157,7 @@ TEST_CASE("What was not acked comes again to the next consumer, what was acked d
     REQUIRE(message.ok());
     REQUIRE(message->data() == absl::StrCat(i));
     REQUIRE(message->delivery_attempt() == 2);
-    second.Ack(message->sequence());
+    second.Ack(*message);
   }
   REQUIRE(second.FlushAcks(Soon()).ok());
   REQUIRE(Eventually([&] {
@@ -179,7 +179,7 @@ TEST_CASE("Acks given before Stop have arrived when it returns") {
       const auto message = subscriber.Next(Soon());
       REQUIRE(message.ok());
       REQUIRE(message->delivery_attempt() == 1);
-      subscriber.Ack(message->sequence());
+      subscriber.Ack(*message);
     }
     subscriber.Stop();
   }
@@ -198,10 +198,10 @@ TEST_CASE("A nacked message comes again at once") {
     const auto message = subscriber.Next(Soon());
     REQUIRE(message.ok());
     REQUIRE(message->delivery_attempt() == attempt);
-    if (attempt == 1) subscriber.Nack(message->sequence());
-    if (attempt == 2) subscriber.NackRange(message->sequence(), message->sequence());
+    if (attempt == 1) subscriber.Nack(*message);
+    if (attempt == 2) subscriber.NackRange(message->id(), message->sequence());
     // A deadline of nothing is a nack by another name.
-    if (attempt == 3) subscriber.Extend(1, 1, absl::ZeroDuration());
+    if (attempt == 3) subscriber.Extend(*message, absl::ZeroDuration());
   }
 }
 
@@ -212,11 +212,13 @@ TEST_CASE("A message nacked with a delay comes when that is over") {
                                         .subscription = "workers",
                                         .ack_mode = AckMode::kExplicit,
                                         .ack_deadline = absl::Seconds(600)});
-  REQUIRE(subscriber.Next(Soon())->sequence() == 1);
-  REQUIRE(subscriber.Next(Soon())->sequence() == 2);
+  const MessageId first = subscriber.Next(Soon())->id();
+  const MessageId second = subscriber.Next(Soon())->id();
+  REQUIRE(first.sequence() == 1);
+  REQUIRE(second.sequence() == 2);
   const absl::Time nacked = absl::Now();
-  subscriber.Nack(2, absl::Milliseconds(300));
-  subscriber.Nack(1, absl::ZeroDuration());
+  subscriber.Nack(second, absl::Milliseconds(300));
+  subscriber.Nack(first, absl::ZeroDuration());
   REQUIRE(subscriber.Next(Soon())->sequence() == 1);
   const auto again = subscriber.Next(Soon());
   REQUIRE(again.ok());
@@ -265,10 +267,10 @@ TEST_CASE("Ordered: keys are shared among consumers, and what is nacked brings b
       }
       REQUIRE(number == next[key]);
       if (number == 25 && nacked.insert(key).second) {
-        subscriber->Nack(message->sequence());
+        subscriber->Nack(*message);
         continue;
       }
-      subscriber->Ack(message->sequence());
+      subscriber->Ack(*message);
       ++next[key];
       ++acked;
     }
@@ -323,8 +325,9 @@ TEST_CASE("A terminated message leaves for the dead-letter topic with its reason
   options.config.dead_letter = {"dead", 7};
   Subscriber subscriber(broker.client, options);
   REQUIRE(subscriber.Next(Soon()).ok());
-  REQUIRE(subscriber.Next(Soon()).ok());
-  subscriber.Terminate(2, "no good");
+  const auto message = subscriber.Next(Soon());
+  REQUIRE(message.ok());
+  subscriber.Terminate(*message, "no good");
   Subscriber letters(broker.client, {.topic = "dead"});
   const auto letter = letters.Next(Soon());
   REQUIRE(letter.ok());
@@ -346,9 +349,11 @@ TEST_CASE("AckFrame acks what a frame with holes has, and nothing else") {
                                   .ack_deadline = absl::Seconds(600)};
   {
     Subscriber first(broker.client, options);
-    for (int i = 0; i < 6; ++i) REQUIRE(first.Next(Soon()).ok());
-    first.Ack(2);
-    first.Ack(5);
+    for (int i = 1; i <= 6; ++i) {
+      const auto message = first.Next(Soon());
+      REQUIRE(message.ok());
+      if (i == 2 || i == 5) first.Ack(*message);
+    }
     first.Stop();
   }
   REQUIRE(
@@ -390,7 +395,7 @@ TEST_CASE("Credit holds the broker back until acks return it, or more is given")
   REQUIRE(subscription->stats.outstanding_messages == 2);
   REQUIRE(subscription->stats.backlog_messages == 8);
   REQUIRE_FALSE(subscriber.TryNext()->has_value());
-  subscriber.Ack(first->sequence());
+  subscriber.Ack(*first);
   REQUIRE(BrokerFixture::Take(subscriber, 1) == BrokerFixture::Numbers(1, 2));
   subscriber.SetCredit({.max_messages = 100});
   REQUIRE(BrokerFixture::Take(subscriber, 7) == BrokerFixture::Numbers(7, 3));

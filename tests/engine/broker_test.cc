@@ -1,6 +1,9 @@
 // The registry: names, limits, creation on use, lists; and its directory.
+#include <algorithm>
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "broker/engine/directory.h"
 #include "tests/engine/fixture.h"
@@ -12,14 +15,24 @@ using Code = absl::StatusCode;
 
 const auto kAll = [](const auto&) { return true; };
 
+class Named {
+ public:
+  explicit Named(std::string name) : name_(std::move(name)) {}
+  const std::string& name() const { return name_; }
+
+ private:
+  const std::string name_;
+};
+using NamedPtr = std::shared_ptr<Named>;
+
 TEST_CASE("Directory: pages cover everything once, in the order of names") {
-  Directory<std::shared_ptr<std::string>> directory;
+  Directory<NamedPtr> directory;
   std::set<std::string> names;
   for (int i = 0; i < 1'000; ++i) names.insert(std::to_string(i * 7919 % 100'003));
   for (const std::string& name : names) {
     bool made = false;
     directory.FindOrMake(
-        name, [&] { return std::make_shared<std::string>(name); }, &made);
+        name, [&] { return std::make_shared<Named>(name); }, &made);
     CHECK(made);
   }
   for (const size_t page : {1u, 7u, 1'000u, 5'000u}) {
@@ -28,29 +41,40 @@ TEST_CASE("Directory: pages cover everything once, in the order of names") {
     for (;;) {
       const auto found = directory.List(after, page, kAll);
       if (found.empty()) break;
-      for (const auto& name : found) listed.push_back(*name);
+      for (const NamedPtr& name : found) listed.push_back(name->name());
       after = listed.back();
     }
     CHECK(listed == Strings(names.begin(), names.end()));
   }
-  const auto sevens = directory.List("", 5, [](const auto& n) { return n->back() == '7'; });
+  const auto is_seven = [](const NamedPtr& n) { return n->name().back() == '7'; };
+  const auto sevens = directory.List("", 5, is_seven);
   REQUIRE(sevens.size() == 5);
-  for (const auto& name : sevens) CHECK(name->back() == '7');
+  for (const NamedPtr& named : sevens) CHECK(is_seven(named));
+  std::set<std::string> all;
+  for (const NamedPtr& named : directory.All(is_seven)) CHECK(all.insert(named->name()).second);
+  CHECK(all.size() ==
+        static_cast<size_t>(std::count_if(names.begin(), names.end(),
+                                          [](const std::string& n) { return n.back() == '7'; })));
 }
 
 TEST_CASE("Directory: finds, keeps what is there, removes, and lets the maker refuse") {
-  Directory<std::shared_ptr<int>> directory;
+  Directory<NamedPtr> directory;
   bool made = false;
-  const auto make = [](int n) { return [n] { return std::make_shared<int>(n); }; };
-  const auto one = directory.FindOrMake("x", make(1), &made);
-  CHECK(*directory.FindOrMake("x", make(2), &made) == 1);
+  const auto make = [] { return std::make_shared<Named>("x"); };
+  const NamedPtr one = directory.FindOrMake("x", make, &made);
+  CHECK(directory.FindOrMake("x", make, &made) == one);
   CHECK(!made);
-  CHECK(!directory.RemoveIf("x", std::make_shared<int>(1)));
+  CHECK(!directory.RemoveIf("x", make()));
   CHECK(directory.RemoveIf("x", one));
   CHECK(directory.Find("x") == nullptr);
   CHECK(directory.Remove("x") == nullptr);
+  CHECK(directory.List("", 5, kAll).empty());
+  const NamedPtr another = directory.FindOrMake("x", make, &made);
+  CHECK(made);
+  CHECK(directory.Remove("x") == another);
+  CHECK(directory.All(kAll).empty());
   CHECK(directory.FindOrMake(
-            "y", [] { return std::shared_ptr<int>(); }, &made) == nullptr);
+            "y", [] { return NamedPtr(); }, &made) == nullptr);
   CHECK(directory.Find("y") == nullptr);
 }
 

@@ -581,5 +581,46 @@ TEST_CASE("A pattern, exactly once: automatic acks are refused") {
   CHECK(absl::IsFailedPrecondition(c->ends[0]));
 }
 
+TEST_CASE("A pattern's incarnation is that of its numbers, a private one's the broker's") {
+  PatternFixture f;
+  f.Topic("t.a");
+  const auto told = [&](const std::string& name, const std::string& pattern) {
+    return f.Open(f.Use(name, pattern))->started.at(0).incarnation;
+  };
+  const uint64_t named = told("s", "t.>");
+  CHECK(named != 0);
+  CHECK(told("s", "t.>") == named);
+  CHECK(told("other", "t.>") != named);
+  const uint64_t broker = told("", "t.>");
+  CHECK(told("", "t.*") == broker);
+  CHECK(broker != named);
+  REQUIRE(f.broker->DeleteSubscription("s").ok());
+  f.Settle();
+  CHECK(told("s", "t.>") != named);
+}
+
+TEST_CASE("A pattern's start that was meant for another broker is the beginning of this one") {
+  BrokerOptions options;
+  options.seed = uint64_t{1} << 50;
+  PatternFixture f(options);
+  f.Publish(f.Topic("t.a"), {"a", "b"});
+  const uint64_t here = f.Open(f.Use("", "t.>"))->started.at(0).incarnation;
+  const auto bodies = [&](const std::string& name, uint64_t incarnation) {
+    StartPosition start = kLatest;
+    start.incarnation = incarnation;
+    const auto subscription = f.Use(name, "t.>", start);
+    const auto stream = f.Open(subscription);
+    f.Take(subscription, stream);
+    return stream->bodies();
+  };
+  for (const std::string name : {"", "s", "r"}) {
+    CHECK(bodies(name, name == "r" ? here : 7) == (name == "r" ? Strings{} : Strings{"a", "b"}));
+  }
+  CHECK(bodies("", here).empty());
+  // Topics that come later are other incarnations, and begin as they would.
+  f.Publish(f.Topic("t.b"), {"c"});
+  CHECK(bodies("", here).empty());
+}
+
 }  // namespace
 }  // namespace estiba::testing

@@ -28,7 +28,16 @@ remove() {
   end_crowd
   podman rm --force --time 0 --ignore "$container" > /dev/null 2>&1
 }
-trap 'remove; rm -rf "$work"' EXIT
+project=
+compose() { timeout 60 podman-compose --project-name "$project" --file "$PWD/docker/compose.yaml" "$@"; }
+end_compose() {
+  [ -n "$project" ] || return 0
+  compose down > /dev/null 2>&1
+  # Which older versions leave behind.
+  podman network rm --force "${project}_default" > /dev/null 2>&1
+  project=
+}
+trap 'remove; end_compose; rm -rf "$work"' EXIT
 
 section() { printf '\n--- %s\n' "$*"; }
 say() { printf '    %s\n' "$*"; }
@@ -76,6 +85,7 @@ look_into() {
     equal "$(files_in "$root")" "./etc/ssl/certs/ca-certificates.crt ./usr/bin/$program "
   check "has certificates that a program can read" grep -q 'BEGIN CERTIFICATE' "$root/etc/ssl/certs/ca-certificates.crt"
   check "has a program that needs no loader" fails grep -qa '/ld-linux' "$root/usr/bin/$program"
+  check "names nothing of the place where it was built" fails grep -qaE '/source/|/ccache' "$root/usr/bin/$program"
   check "has no program that is more than its user" equal "$(find "$root" -perm /6000)" ''
   check "runs as user and group 65532" equal "$(of_image "$name" '{{.User}}')" 65532:65532
   check "starts $program, not by a shell" equal "$(of_image "$name" '{{.Config.Entrypoint}} {{.Config.Cmd}}')" "[/usr/bin/$program] []"
@@ -111,7 +121,7 @@ serving() {
   return 1
 }
 health() { "$work/estibad/usr/bin/estibad" health --server "$server" "$@" > /dev/null; }
-estiba() { podman run --rm --network host --read-only --cap-drop all --volume "$work:/work:ro" "$cli_image" --server "$server" "$@"; }
+estiba() { podman run --rm --network host --read-only --cap-drop all --volume "$work:/input:ro" "$cli_image" --server "$server" "$@"; }
 of_container() { podman inspect --format "$1" "$container"; }
 of_process() { awk -v field="$1:" '$1 == field { print $2 }' "/proc/$(of_container '{{.State.Pid}}')/status"; }
 log_field() { podman logs "$container" 2>&1 | grep -oE "\"$1\":[^,}]*" | head -n 1 | cut -d: -f2-; }
@@ -129,13 +139,19 @@ cgroup_file() {
 killed_for_memory() { cgroup_file memory.oom_control memory.events | awk '$1 == "oom_kill" { print $2 }'; }
 mebibytes() { awk -v bytes="$1" 'BEGIN { printf "%.1f MiB", bytes / 1048576 }'; }
 
+free_port() {
+  local port
+  for ((port = 20000 + RANDOM % 10000; ; port++)); do
+    (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || break
+  done
+  echo $port
+}
+
 # Milliseconds from the start of a container (of podman, which takes most of it) to its first SERVING:
 # the best of five. With the machine's own network: to set up another is podman's work, and slow.
 start_time() {
   local i begin ms best=1000000 all= port
-  for ((port = 20000 + RANDOM % 10000; ; port++)); do
-    (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null || break
-  done
+  port=$(free_port)
   server=127.0.0.1:$port
   podman create --name "$container" --network host --env "ESTIBA_PORT=$port" "${limits[@]}" "$image" > /dev/null
   for ((i = 0; i < 5; i++)); do
@@ -176,7 +192,7 @@ serve_and_stop() {
   check "keeps a message for the consumer to come" \
     equal "$(estiba sub hello --subscription hello --count 1 --raw)" 'my first message'
   seq 1 100000 > "$work/lines"
-  estiba pub lines --file /work/lines --quiet
+  estiba pub lines --file /input/lines --quiet
   check "gives 100000 lines back, unchanged and in order" \
     cmp "$work/lines" <(estiba sub lines --subscription lines --count 100000 --raw)
 
@@ -202,6 +218,34 @@ serve_and_stop() {
   remove
 }
 
+# --- compose ----------------------------------------------------------------------------------------
+
+# What docker/compose.yaml says at its top, with the images that are there.
+bring_up_compose() {
+  local own=$container profile=()
+  section "docker/compose.yaml, by podman-compose"
+  project=estiba-image-test-$$
+  ESTIBA_HOST_PORT=$(free_port)
+  export ESTIBA_HOST_PORT
+  server=127.0.0.1:$ESTIBA_HOST_PORT
+  check "comes up" compose up --detach --no-build
+  check "serves on the port of this machine that it is told" serving
+  # The command line is in a profile, of which Docker Compose knows by itself. Newer versions of podman-compose are to
+  # be told; older ones know no profiles.
+  ! podman-compose --help 2>&1 | grep -q -e --profile || profile=(--profile cli)
+  compose "${profile[@]}" run --rm --no-deps -T cli pub hello 'my first message' > /dev/null 2>&1
+  check "has a command line that finds the broker by its name" \
+    contains "$(compose "${profile[@]}" run --rm --no-deps -T cli sub hello --subscription s --count 1 --raw 2>&1)" 'my first message'
+  container=$(podman ps --quiet --filter "label=com.docker.compose.project=$project" --filter label=com.docker.compose.service=broker)
+  check "limits the broker's memory, of which it takes half" \
+    equal "$(of_container '{{.HostConfig.Memory}}') $(log_field memory_budget_bytes)" "$((256 << 20)) $((128 << 20))"
+  check "gives it nothing to write to and no rights" \
+    equal "$(of_container '{{.HostConfig.ReadonlyRootfs}} {{.EffectiveCaps}}') $(of_process NoNewPrivs)" 'true [] 1'
+  container=$own
+  end_compose
+  check "goes down again" equal "$(podman ps --all --quiet --filter "label=com.docker.compose.project=estiba-image-test-$$")" ''
+}
+
 # --- memory -----------------------------------------------------------------------------------------
 
 say_resident() { say "resident before the flood: $(($(of_process VmRSS) / 1024)) MiB"; }
@@ -209,9 +253,10 @@ say_resident() { say "resident before the flood: $(($(of_process VmRSS) / 1024))
 # Publishes more than there is room for, to the topic $1; then looks at what became of the broker.
 flood() {
   local status=0
-  estiba pub "$1" --file /work/flood --retry 1s > "$work/flood.log" 2>&1 || status=$?
+  estiba pub "$1" --file /input/flood --retry 1s > "$work/flood.log" 2>&1 || status=$?
   say "$(head -n 1 "$work/flood.log" | cut -c1-150)"
   check "a flood is refused: exit code 5, RESOURCE_EXHAUSTED" equal "$status" 5
+  [ -z "$crowd_pid" ] || check "the subscribers are still there" kill -0 "$crowd_pid"
   look_at_memory
 }
 look_at_memory() {
@@ -222,18 +267,20 @@ look_at_memory() {
 
 # Subscribers of the topic $1, each with its own connection, that take nothing.
 subscribers() {
+  # Opened here and not in the child, which may come to it late; and nothing of the crowd before.
   mkfifo "$work/end"
   exec {crowd_input}<> "$work/end"
-  "$crowd" "$server" "$1" "$2" < "$work/end" > "$work/crowd" 2> "$work/crowd.log" &
+  rm -f "$work/end" "$work/crowd"
+  : > "$work/crowd"
+  "$crowd" "$server" "$1" "$2" <&"$crowd_input" > "$work/crowd" 2> "$work/crowd.log" &
   crowd_pid=$!
-  rm "$work/end"
   local i
   for ((i = 0; i < 600; i++)); do
     ! grep -q ready "$work/crowd" || break
     kill -0 $crowd_pid 2> /dev/null || { cat "$work/crowd.log"; return 1; }
     sleep 0.1
   done
-  grep -q ready "$work/crowd"
+  grep -q ready "$work/crowd" && kill -0 $crowd_pid
 }
 
 # Publishers that send the largest messages all at once, more than there is room for while they are on
@@ -307,6 +354,7 @@ check "has no mistake that a linter knows" tests/image/lint/run.sh "$build" dock
 look_into "$image" estibad
 look_into "$cli_image" estiba
 serve_and_stop
+bring_up_compose
 stay_within_memory
 printf '\n%d passed, %d failed\n' $passed $failed
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -1,6 +1,8 @@
 // PublishRequest.max_answer_delay_ms: which answers may wait for others, and which do not.
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -23,8 +25,8 @@ class Stream {
     REQUIRE(Read() == 1);
   }
 
-  void Publish(int count) {
-    for (int i = 0; i < count; ++i) REQUIRE(stream_.Write(Batch("t", ++last_, {"x"})));
+  void Publish(int count, const std::string& data = "x") {
+    for (int i = 0; i < count; ++i) REQUIRE(stream_.Write(Batch("t", ++last_, {data})));
   }
   // How many answers the next response has; those without an error go on in order.
   int Read() {
@@ -43,15 +45,26 @@ class Stream {
   uint64_t answered_ = 0;
 };
 
-TEST_CASE("Held back, answers go together when there are 64 of them") {
+TEST_CASE("Held back, answers go together when there are 128 of them") {
   BrokerUnderTest broker;
   const absl::Time start = absl::Now();
   Stream stream(broker, kLongestMs);  // its answer has come: the first waits for no others
-  stream.Publish(63);
-  REQUIRE(Eventually([&] { return broker.GetTopic("t").stats().next_sequence() == 65; }));
+  stream.Publish(127);
+  REQUIRE(Eventually([&] { return broker.GetTopic("t").stats().next_sequence() == 129; }));
   stream.Publish(1);
-  CHECK(stream.Read() == 64);
+  CHECK(stream.Read() == 128);
   // Not because the time was up.
+  CHECK(absl::Now() - start < absl::Milliseconds(kLongestMs));
+}
+
+TEST_CASE("Held back, answers go together when their batches make 64 KiB") {
+  BrokerUnderTest broker;
+  const absl::Time start = absl::Now();
+  Stream stream(broker, kLongestMs);
+  stream.Publish(2, std::string(30'000, 'x'));
+  REQUIRE(Eventually([&] { return broker.GetTopic("t").stats().next_sequence() == 4; }));
+  stream.Publish(1, std::string(30'000, 'x'));
+  CHECK(stream.Read() == 3);
   CHECK(absl::Now() - start < absl::Milliseconds(kLongestMs));
 }
 
@@ -67,6 +80,62 @@ TEST_CASE("An error waits for nothing, and takes along what waits") {
   REQUIRE(answers == 3);
   CHECK(response.results(response.results_size() - 1).error().code() == kInvalid);
   CHECK(absl::Now() - start < absl::Milliseconds(kLongestMs));
+}
+
+TEST_CASE(
+    "The answer to a batch that is refused keeps its place, whatever those before it wait for") {
+  BrokerUnderTest broker;
+  v1::TopicConfig config;
+  config.set_full_policy(v1::BLOCK);
+  config.set_budget_bytes(64 << 10);
+  REQUIRE(broker.CreateTopic("t", config).ok());
+  REQUIRE(broker.CreateTopic("elsewhere").ok());
+  PublishStream stream(broker.client, kPublish);
+  const std::string large(40 << 10, 'x');
+  REQUIRE(stream.Write(Batch("t", 1, {large})));
+  REQUIRE(stream.Write(Batch("t", 2, {large})));  // waits for room
+  REQUIRE(stream.Write(Batch("t", 3, {})));
+  REQUIRE(stream.Write(Batch("elsewhere", 4, {})));
+  REQUIRE(stream.Write(Batch("t", 5, {})));
+  std::vector<uint64_t> answered;
+  bool consumed = false;
+  v1::PublishResponse response;
+  while (answered.size() < 5 && stream.Read(&response)) {
+    for (const v1::BatchResult& result : response.results()) answered.push_back(result.batch());
+    if (answered.size() < 2 || std::exchange(consumed, true)) continue;
+    // The other topic's does not wait.
+    REQUIRE(answered == std::vector<uint64_t>{1, 4});
+    SubscribeStream consumer(broker.client, StartOf("t", "", v1::ACK_MODE_AUTO));
+    CHECK(consumer.Take(2).size() == 2);
+  }
+  CHECK(answered == std::vector<uint64_t>{1, 4, 2, 3, 5});
+  CHECK(broker.GetTopic("t").stats().blocked_batches() == 1);
+}
+
+TEST_CASE("Of many batches, answers come in their order, whichever are refused") {
+  BrokerUnderTest broker;
+  PublishStream stream(broker.client, kPublish);
+  std::thread writer([&] {
+    for (uint64_t i = 1; i <= 3000; ++i) {
+      const bool sound = i % 7 != 0 && i % 3 != 0;
+      if (!stream.Write(
+              Batch("t", i, sound ? std::vector<std::string>{"x"} : std::vector<std::string>{}))) {
+        break;
+      }
+    }
+  });
+  uint64_t answered = 0;
+  bool in_order = true;
+  v1::PublishResponse response;
+  while (answered < 3000 && stream.Read(&response)) {
+    for (const v1::BatchResult& result : response.results()) {
+      in_order = in_order && result.batch() == ++answered;
+      in_order = in_order && result.has_error() == (answered % 7 == 0 || answered % 3 == 0);
+    }
+  }
+  writer.join();
+  CHECK(in_order);
+  CHECK(answered == 3000);
 }
 
 TEST_CASE("A client may ask for the answers that are held back, with or without a batch") {

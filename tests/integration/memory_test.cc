@@ -88,7 +88,7 @@ TEST_CASE(
     REQUIRE(message.ok());
     wrong += message->data() != LogLine(i) || message->sequence() != static_cast<uint64_t>(i) + 1 ||
              message->delivery_attempt() != 1;
-    subscriber.Ack(message->sequence());
+    subscriber.Ack(*message);
   }
   const absl::Duration consumed = absl::Now() - start;
   CHECK(wrong == 0);

@@ -1,5 +1,6 @@
 #include "tests/k8s/references.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 
@@ -25,9 +26,10 @@ class Check {
     for (const YAML::Node& object : objects_) {
       const std::string kind = TextAt(object, "kind");
       Labels(object);
+      if (At(object, "metadata.namespace").IsDefined()) Complain(object, "names a namespace");
       if (kind == "Service") Service(object);
       if (kind == "NetworkPolicy") NetworkPolicy(object);
-      if (kind == "PodDisruptionBudget") SelectsPod(object, "spec.selector.matchLabels");
+      if (kind == "PodDisruptionBudget") DisruptionBudget(object);
     }
     StatefulSet();
     Settings();
@@ -108,16 +110,32 @@ class Check {
 
   void NetworkPolicy(const YAML::Node& policy) {
     SelectsPod(policy, "spec.podSelector.matchLabels");
+    // A policy of ingress without rules is how nobody is let in.
+    if (At(policy, "spec.ingress").size() == 0) Complain(policy, "lets nobody in");
+    const YAML::Node types = At(policy, "spec.policyTypes");
+    if (std::none_of(types.begin(), types.end(),
+                     [](const YAML::Node& type) { return type.Scalar() == "Ingress"; })) {
+      Complain(policy, "says nothing of ingress");
+    }
     for (const YAML::Node& rule : At(policy, "spec.ingress")) {
       if (At(rule, "from").size() == 0) Complain(policy, "open to everybody");
       if (At(rule, "ports").size() == 0) Complain(policy, "any port");
       for (const YAML::Node& port : At(rule, "ports")) {
         if (!IsPort(TextAt(port, "port"))) Complain(policy, "port");
+        if (TextAt(port, "protocol") != "TCP") Complain(policy, "protocol");
       }
       for (const YAML::Node& peer : At(rule, "from")) {
         const std::string range = TextAt(peer, "ipBlock.cidr");
         if (!range.empty()) PrivateAddresses(policy, range);
       }
+    }
+  }
+
+  // With one broker, a budget that leaves no room for it to go holds up every drain of its node.
+  void DisruptionBudget(const YAML::Node& budget) {
+    SelectsPod(budget, "spec.selector.matchLabels");
+    if (std::atoi(TextAt(budget, "spec.maxUnavailable").c_str()) < 1) {
+      Complain(budget, "blocks the drain of a node");
     }
   }
 
@@ -141,6 +159,8 @@ class Check {
         TextAt(Find(objects_, "Service/" + name), "spec.clusterIP") != "None") {
       Complain(set_, "serviceName is no headless Service");
     }
+    // Else the container is told of the Service estiba by ESTIBA_PORT=tcp://..., a bad setting.
+    if (TextAt(pod_, "spec.enableServiceLinks") != "false") Complain(set_, "service links");
     const std::string account = TextAt(pod_, "spec.serviceAccountName");
     if (!Has("ServiceAccount", account)) {
       Complain(set_, "serviceAccountName");
@@ -184,8 +204,28 @@ class Check {
       if (TextAt(grpc, "port") != TextAt(container_, "ports[0].containerPort")) {
         Complain(set_, absl::StrCat(probe, " asks another port"));
       }
+      if (Number(probe, "timeoutSeconds") < 1 ||
+          Number(probe, "timeoutSeconds") > Number(probe, "periodSeconds")) {
+        Complain(set_, absl::StrCat(probe, " has no time to answer"));
+      }
     }
     if (different.size() != 3) Complain(set_, "probes that ask the same");
+    // A restart costs all that is held, a moment out of the Services nothing.
+    if (Patience("livenessProbe") < 30 || Patience("startupProbe") < 30) {
+      Complain(set_, "restarts a broker that is only slow");
+    }
+    if (Patience("readinessProbe") < 1 || Patience("readinessProbe") >= Patience("livenessProbe")) {
+      Complain(set_, "is restarted before it is taken out of the Services");
+    }
+  }
+
+  int Number(const std::string& probe, const std::string& field) const {
+    return std::atoi(TextAt(container_, absl::StrCat(probe, ".", field)).c_str());
+  }
+
+  // The seconds that a probe may fail before something happens.
+  int Patience(const std::string& probe) const {
+    return Number(probe, "periodSeconds") * Number(probe, "failureThreshold");
   }
 
   void Resources() {

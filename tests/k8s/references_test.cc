@@ -34,11 +34,15 @@ TEST_CASE("Each reference that is broken is noticed, by itself") {
   const std::string mount = container + "volumeMounts[0].name";
   const std::string liveness = container + "livenessProbe.grpc.port";
   const std::string same = container + "livenessProbe.grpc.service";
+  const std::string hasty = container + "startupProbe.failureThreshold";
+  const std::string late = container + "readinessProbe.failureThreshold";
+  const std::string timeout = container + "readinessProbe.timeoutSeconds";
   const std::string limit = container + "resources.limits";
   const std::string request = container + "resources.requests.memory";
   const std::string cpu = container + "resources.requests.cpu";
   for (const Break& b : std::vector<Break>{
            {"ConfigMap/estiba", "metadata.labels", "", "label"},
+           {"Service/estiba", "metadata.namespace", "other", "namespace"},
            {"Service/estiba", "spec.selector.'app.kubernetes.io/name'", "other", "selects no pod"},
            {"Service/estiba", "spec.selector.'statefulset.kubernetes.io/pod-name'", "other-0",
             "selects no pod"},
@@ -57,10 +61,15 @@ TEST_CASE("Each reference that is broken is noticed, by itself") {
            {"NetworkPolicy/estiba", "spec.ingress[0].ports[0].port", "http", "port"},
            {"NetworkPolicy/estiba", "spec.ingress[0].ports", "", "any port"},
            {"NetworkPolicy/estiba", "spec.ingress[0].from", "", "everybody"},
+           {"NetworkPolicy/estiba", "spec.ingress[0].ports[0].protocol", "UDP", "protocol"},
+           {"NetworkPolicy/estiba", "spec.ingress", "[]", "lets nobody in"},
+           {"NetworkPolicy/estiba", "spec.policyTypes", "[Egress]", "nothing of ingress"},
            {"NetworkPolicy/estiba-nodeport", "spec.ingress[0].from[0].ipBlock.cidr", "0.0.0.0/0",
             "not private"},
            {"PodDisruptionBudget/estiba", "spec.selector.matchLabels.'app.kubernetes.io/instance'",
             "other", "selects no pod"},
+           {"PodDisruptionBudget/estiba", "spec.maxUnavailable", "0", "blocks the drain"},
+           {"StatefulSet/estiba", "spec.template.spec.enableServiceLinks", "", "service links"},
            {"StatefulSet/estiba", "spec.selector.matchLabels.'app.kubernetes.io/component'",
             "other", "selects no pod"},
            {"StatefulSet/estiba", affinity.c_str(), "other", "selects no pod"},
@@ -81,6 +90,9 @@ TEST_CASE("Each reference that is broken is noticed, by itself") {
             "--config"},
            {"StatefulSet/estiba", liveness.c_str(), "8086", "another port"},
            {"StatefulSet/estiba", same.c_str(), "readiness", "the same"},
+           {"StatefulSet/estiba", hasty.c_str(), "1", "only slow"},
+           {"StatefulSet/estiba", late.c_str(), "13", "before it is taken out"},
+           {"StatefulSet/estiba", timeout.c_str(), "0", "no time to answer"},
            {"StatefulSet/estiba", limit.c_str(), "", "no memory limit"},
            {"StatefulSet/estiba", request.c_str(), "512Mi", "did not request"},
            {"StatefulSet/estiba", cpu.c_str(), "", "processor"}}) {

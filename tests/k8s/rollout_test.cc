@@ -113,7 +113,7 @@ std::unique_ptr<Subscriber> Consume(const Client& client, const std::string& top
                 size_t number = 0;
                 const std::string text(message.data());
                 if (absl::SimpleAtoi(text, &number)) ledger->Enter(number);
-                me->Ack(message.sequence());
+                me->Ack(message);
               })
               .ok());
   return subscriber;
@@ -220,9 +220,11 @@ TEST_CASE("What nobody consumes until the drain deadline is in the log, by topic
                             .subscription = "s",
                             .ack_mode = AckMode::kExplicit,
                             .ack_deadline = absl::Seconds(600)});
-  for (int i = 0; i < 5; ++i) REQUIRE(stuck.Next(absl::Now() + absl::Seconds(10)).ok());
+  const auto first = stuck.Next(absl::Now() + absl::Seconds(10));
+  REQUIRE(first.ok());
+  for (int i = 1; i < 5; ++i) REQUIRE(stuck.Next(absl::Now() + absl::Seconds(10)).ok());
   // Two of the five count as consumed.
-  stuck.AckRange(1, 2);
+  stuck.AckRange(first->id(), 2);
   REQUIRE(stuck.FlushAcks(absl::Now() + absl::Seconds(10)).ok());
 
   // Now it drains for its 20 s: out of the Services, and alive.

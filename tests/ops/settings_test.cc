@@ -77,6 +77,10 @@ const std::vector<Case>& Cases() {
         {"%", "1% to 100%"},
         {"2048TiB", "16MiB or more"},
         {"much", "16MiB or more"}}},
+      {"memory-reserve",
+       "0",
+       {"1", "64MiB", "4GiB", "1GiB"},  // of a budget of 4 GiB
+       {{"4097MiB", "a size of 0 to memory-budget, 4GiB"}, {"-1", "a size"}, {"all", "a size"}}},
       {"full-policy",
        "reject",
        {"block", "drop-oldest", "reject", "block"},

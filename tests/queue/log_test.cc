@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/queue/records.h"
@@ -223,6 +224,29 @@ TEST_CASE("Log: segments grow where they fill up fast, and shrink where it takes
   CHECK(capacity_now() == kMaxSegment);
   for (int i = 0; i < 2000; ++i) REQUIRE(f.Append(1, 100, kMinute));
   CHECK(capacity_now() == Segment::kPage);
+}
+
+TEST_CASE("Log: a large segment is at most a quarter of what is held, unless it fills up at once") {
+  constexpr uint32_t kMost = 1 << 20;
+  for (const int64_t pause_ms : {0, 1, 3}) {
+    Log log(std::make_shared<Storage>(std::make_shared<Memory>(0, kMost), 0));
+    const std::string record = MakeRecord(std::string(1000, 'x'));
+    const auto append = [&](int64_t now_ms) {
+      REQUIRE(log.Append(record.data(), static_cast<uint32_t>(record.size()), 1, now_ms, now_ms));
+    };
+    append(0);
+    uint32_t largest = 0;
+    uint64_t held = log.held_bytes();
+    for (int64_t i = 1; i < 3000; ++i) {
+      append(i * pause_ms);
+      const uint64_t added = log.held_bytes() - std::exchange(held, log.held_bytes());
+      const auto capacity = static_cast<uint32_t>(added == 0 ? 0 : added - sizeof(Segment));
+      if (pause_ms > 0 && capacity > (64 << 10)) REQUIRE(capacity <= (held - added) / 4);
+      largest = std::max(largest, capacity);
+    }
+    INFO(pause_ms << " ms between messages of 1 KB");
+    CHECK(largest == (pause_ms == 0 ? kMost : kMost / 2));
+  }
 }
 
 TEST_CASE(

@@ -206,11 +206,13 @@ TEST_CASE("A gap says which messages and why") {
   CHECK(response.count() == 0);
 }
 
-TEST_CASE("Started says topic, subscription, next sequence and deadline") {
-  const v1::SubscribeResponse named = Decode(EncodeStarted({"orders", "billing", 77, 12'345}));
+TEST_CASE("Started says topic, subscription, next sequence, deadline and incarnation") {
+  const v1::SubscribeResponse named =
+      Decode(EncodeStarted({"orders", "billing", 77, 12'345, false, 1234}));
   CHECK(named.started().topic() == "orders");
   CHECK(named.started().subscription() == "billing");
   CHECK(named.started().next_sequence() == 77);
+  CHECK(named.started().incarnation() == 1234);
   CHECK(named.started().ack_deadline().seconds() == 12);
   CHECK(named.started().ack_deadline().nanos() == 345'000'000);
   const v1::SubscribeResponse its_own = Decode(EncodeStarted({"orders", "", 1, 0}));

@@ -237,6 +237,41 @@ TEST_CASE("What is cut off or malformed is not a request") {
   }
 }
 
+TEST_CASE("Runs of messages of one size are all taken, and nothing beyond them") {
+  std::mt19937_64 random(Seed());
+  for (int round = 0; round < 300; ++round) {
+    v1::PublishRequest request;
+    Data data;
+    for (size_t runs = 1 + random() % 4; runs > 0; --runs) {
+      const size_t size = random() % (random() % 2 == 0 ? 8 : 300);
+      for (size_t n = 1 + random() % 5; n > 0; --n) {
+        data.emplace_back(size, static_cast<char>('a' + random() % 26));
+        request.add_messages()->set_data(data.back());
+      }
+      if (random() % 3 != 0) continue;
+      // As long as the others, and not like them.
+      data.emplace_back(size / 2, 'k');
+      v1::Message* const odd = request.add_messages();
+      odd->set_data(data.back());
+      odd->set_ordering_key(std::string(size - size / 2, 'k'));
+    }
+    const std::string bytes = request.SerializeAsString();
+    PublishRequestView view;
+    REQUIRE(ParsePublishRequest(bytes, &view));
+    REQUIRE(view.count == data.size());
+    REQUIRE(DataIn(view) == data);
+    CheckRecords(view);
+    for (size_t cut = 1; cut < bytes.size(); cut += 1 + random() % 20) {
+      // In a block of its own, so that a sanitizer sees a read beyond it.
+      const std::vector<char> exact(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(cut));
+      PublishRequestView part;
+      if (!ParsePublishRequest({exact.data(), exact.size()}, &part)) continue;
+      REQUIRE(part.records.size() == cut);
+      CheckRecords(part);
+    }
+  }
+}
+
 TEST_CASE("Any bytes at all are either refused or give records that can be walked") {
   v1::PublishRequest request;
   request.set_topic("topic");

@@ -79,6 +79,7 @@ TEST_CASE("A start takes everything at both ends of its limits") {
   start.mutable_credit()->set_max_messages(most ? 10'000'000 : 1);
   start.mutable_credit()->set_max_bytes(most ? uint64_t{4} << 30 : 1);
   start.mutable_from()->set_sequence(most ? UINT64_MAX : 1);
+  start.set_incarnation(most ? UINT64_MAX : 0);
   const auto result = First(request);
   REQUIRE(result.ok());
   CHECK(result->start.options.ack_deadline_ms == (most ? 600'000 : 100));
@@ -86,6 +87,7 @@ TEST_CASE("A start takes everything at both ends of its limits") {
   CHECK(result->start.options.credit.max_bytes == (most ? uint64_t{4} << 30 : 1));
   CHECK(result->start.from.kind == StartPosition::Kind::kSequence);
   CHECK(result->start.from.sequence == (most ? UINT64_MAX : 1));
+  CHECK(result->start.from.incarnation == (most ? UINT64_MAX : 0));
 }
 
 TEST_CASE("A start outside its limits is refused with field, value and rule") {

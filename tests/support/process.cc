@@ -86,6 +86,9 @@ Process::Process(std::vector<std::string> args,
     dup2(in.ends[0], STDIN_FILENO);
     dup2(out.ends[1], STDOUT_FILENO);
     dup2(err.ends[1], STDERR_FILENO);
+    // Not every library opens its sockets so that they close on exec, and a connection that the
+    // child has, too, does not end when we close it.
+    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     signal(SIGPIPE, SIG_DFL);
     execvpe(argv[0], argv.data(), envp.data());
     const int error = errno;

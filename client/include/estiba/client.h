@@ -52,10 +52,10 @@ struct ClientOptions {
   // Threads that run callbacks, 1-64. One is fastest unless callbacks are slow.
   int threads = 1;
   // How long a thread goes on looking for the next event before it sleeps, 0 - 1 ms; it offers the
-  // processor to others meanwhile. Zero: not at all. Spares waking up, some 5 us for each answer or
-  // delivery, at the price of a processor that is busy this long after each; for clients with
-  // processors to spare whose latency counts (30 us, say).
-  absl::Duration busy_poll = absl::ZeroDuration();
+  // processor to others meanwhile. Spares waking up, some 5 us for each delivery in a chain of
+  // callbacks that publish. It looks only after one of these, and while events come this soon after
+  // one another, and not where there is only one processor. Zero: not at all.
+  absl::Duration busy_poll = absl::Microseconds(20);
 };
 
 enum class HealthStatus { kUnknown, kServing, kNotServing, kServiceUnknown };

@@ -30,6 +30,7 @@ struct PatternTopic {
   uint32_t number = 0;
   std::string name;
 };
+class SubscriberImpl;
 }  // namespace internal
 
 using Attribute = std::pair<std::string, std::string>;
@@ -125,6 +126,32 @@ struct RequestInfo {
   absl::Time deadline;
 };
 
+// Names a received message to the Subscriber it came from, when its view is no longer at hand. A
+// sequence alone does not: a broker that was restarted, or a topic that was deleted and made again,
+// counts from 1 again.
+class MessageId {
+ public:
+  // Names none.
+  MessageId() = default;
+
+  uint64_t sequence() const { return sequence_; }
+  // 1 for what came first, and one more each time that messages from before can no longer be acked:
+  // see Started::anew. (Also with each stream of a private subscription over a pattern.)
+  uint32_t epoch() const { return epoch_; }
+  bool operator==(const MessageId& other) const = default;
+
+ private:
+  friend class MessageView;
+  friend class internal::SubscriberImpl;
+
+  MessageId(uint64_t sequence, uint32_t epoch, uint32_t topic)
+      : sequence_(sequence), epoch_(epoch), topic_(topic) {}
+
+  uint64_t sequence_ = 0;
+  uint32_t epoch_ = 0;
+  uint32_t topic_ = 0;  // of a pattern: its number
+};
+
 // One received message, as views into the frame that brought it. Its lifetime is said where it is
 // handed out: the duration of a callback, or the life of the ReceivedMessage that owns the frame.
 // Copying a view copies pointers only.
@@ -138,6 +165,10 @@ class MessageView {
   }
   // The message's number in its topic: from 1, without holes.
   uint64_t sequence() const { return sequence_; }
+  // What acks take when this view is gone.
+  MessageId id() const {
+    return MessageId(sequence_, epoch_, topic_ == nullptr ? 0 : topic_->number);
+  }
   std::string_view data() const { return data_; }
   std::string_view ordering_key() const { return ordering_key_; }
   AttributesView attributes() const { return AttributesView(encoded_); }
@@ -166,6 +197,7 @@ class MessageView {
   uint64_t sequence_ = 0;
   int64_t publish_time_ms_ = 0;
   uint32_t delivery_attempt_ = 0;
+  uint32_t epoch_ = 0;
   const internal::PatternTopic* topic_ = nullptr;
 };
 

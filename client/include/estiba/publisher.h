@@ -83,16 +83,18 @@ struct PublisherOptions {
   absl::Duration linger = absl::ZeroDuration();
 
   // How long the broker may hold back the answers to batches it has taken, so that one response
-  // carries up to 64 of them: 0 - 10 s, in whole milliseconds. Zero: not at all. For many small
-  // batches whose outcome nobody waits for: reading an answer costs as much as publishing. Futures
-  // and callbacks wait as much longer; errors, Flush and Close do not. A full
-  // window empties as much later, so that Try calls may fail longer.
-  absl::Duration max_answer_delay = absl::ZeroDuration();
+  // carries up to 128 of them, or those to 64 KiB: 0 - 10 s, in whole milliseconds. Zero: not at
+  // all. Reading an answer costs as much as publishing a small batch. Nobody waits for these:
+  // errors are not held back, nor what a future, a callback, Flush, Close or a publish that finds
+  // the window full waits for. Only a Try call may find the window full for so much longer.
+  absl::Duration max_answer_delay = absl::Milliseconds(20);
 
   // The window: what was published and is not answered. When it is full, publishing waits, and the
-  // Try calls fail. A message larger than the window passes when the window is empty.
+  // Try calls fail. A message larger than the window passes when the window is empty. What waits in
+  // it is late, and beyond a few MiB publishing gets slower, as memory comes to be read that the
+  // processor no longer has at hand; more is for bursts, and for distances (100 MB/s over 20 ms).
   size_t max_in_flight_messages = 1'000'000;
-  size_t max_in_flight_bytes = size_t{32} << 20;
+  size_t max_in_flight_bytes = size_t{2} << 20;
 
   // How long a batch is tried, from when its first message came. What a live broker makes wait (a
   // full topic with the block policy) is waited for without limit. Infinite is allowed.

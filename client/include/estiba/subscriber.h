@@ -24,6 +24,12 @@
 // Whether the topic keeps it is the topic's affair: a message that every other subscription has
 // consumed is gone.
 //
+// When the broker was restarted, or the topic deleted and made again, its messages are gone with
+// it, and its sequences begin at 1 again. The next stream says so (Started::anew). A subscription
+// that it makes then begins with the first message, so that nothing of the new topic is missed.
+// Acks and the like of messages from before would meet others of the same number: they are not
+// sent, and counted (SubscriberStats::stale_acks).
+//
 // Exactly once (SubscriptionConfig::exactly_once): the broker answers every ack, and one that it
 // confirmed is for good. Ack with a callback, or AckConfirmed, say which. Do what must not be done
 // twice after that, or so that it is taken back when the ack is refused. What was not confirmed
@@ -37,7 +43,7 @@
 //     absl::StatusOr<estiba::ReceivedMessage> message = subscriber.Next();
 //     if (!message.ok()) break;
 //     Handle(message->data());
-//     subscriber.Ack(message->sequence());
+//     subscriber.Ack(*message);
 //   }
 #ifndef ESTIBA_SUBSCRIBER_H_
 #define ESTIBA_SUBSCRIBER_H_
@@ -150,6 +156,12 @@ struct Started {
   absl::Duration ack_deadline;
   // Acks are confirmed, or refused.
   bool exactly_once = false;
+  // Whose sequences these are (estiba.v1.Started). 0: the broker does not say.
+  uint64_t incarnation = 0;
+  // Not those of the stream before: the broker was restarted, or the topic (or the named
+  // subscription over a pattern) deleted and made again. What it had not delivered will not come;
+  // messages in hand cannot be acked.
+  bool anew = false;
 };
 
 // A delivery as it came: messages in the order of their sequences, of one delivery attempt. Mostly
@@ -260,6 +272,8 @@ struct SubscriberStats {
   uint64_t gap_messages = 0;
   uint64_t acked_messages = 0;  // sent to the broker
   uint64_t refused_acks = 0;    // of these: refused by an exactly-once subscription
+  // Messages that were acked, nacked and so on when they were of an epoch before; not sent.
+  uint64_t stale_acks = 0;
   uint64_t reconnects = 0;
 };
 
@@ -274,8 +288,8 @@ class Subscriber {
   // any
   //   more, so it comes again, perhaps to another (what has been done for it is to be taken back,
   //   or to be repeatable); or an earlier message of its ordering key is not acked, and this one is
-  //   held on, to be acked after that one. Also: the subscription is not exactly-once, and confirms
-  //   nothing.
+  //   held on, to be acked after that one. Also: the message is of an epoch before (Started::anew),
+  //   and will not come again; or the subscription is not exactly-once, and confirms nothing.
   // UNAVAILABLE: the stream broke before the answer came. The ack may have counted or not; if not,
   // the
   //   message comes again.
@@ -309,38 +323,45 @@ class Subscriber {
   // Explicit acks only (ignored otherwise). They never wait: they gather, as ranges, while a write
   // is under way, and go out with the next. While the stream is down, those of a named subscription
   // wait for the next stream. Sequences that are not outstanding are passed over by the broker.
-  void Ack(uint64_t sequence);
-  void AckRange(uint64_t first, uint64_t last);
-  // The messages of a frame, and no others; of any subscription.
+  // What is of an epoch before is not sent (SubscriberStats::stale_acks).
+  void Ack(const MessageView& message) { Ack(message.id()); }
+  void Ack(const MessageId& message);
+  // Also those between; with sequences up to `last`.
+  void AckRange(const MessageId& first, uint64_t last);
+  // The messages of a frame, and no others.
   void AckFrame(const Frame& frame);
   // Exactly-once subscriptions: acks, and says whether it counted. `done` is called exactly once,
   // on a Client thread, or on this one before the call returns if the ack was not sent. For a
   // frame: OK when all its messages are acked, otherwise about the first that is not (each counts
   // for itself).
-  void Ack(const MessageView& message, AckCallback done);
+  void Ack(const MessageView& message, AckCallback done) { Ack(message.id(), std::move(done)); }
+  void Ack(const MessageId& message, AckCallback done);
   void AckFrame(const Frame& frame, AckCallback done);
   // Not to be waited for in a callback.
-  std::future<absl::Status> AckConfirmed(const MessageView& message);
-  // The same for a message of any subscription; and for one over a pattern, where a sequence alone
-  // says too little and the calls without a topic do nothing.
-  void Ack(const MessageView& message);
-  void AckRange(std::string_view topic, uint64_t first, uint64_t last);
-  void Nack(const MessageView& message);
-  void Nack(const MessageView& message, absl::Duration delay);
-  void Terminate(const MessageView& message, std::string reason = {});
-  void Extend(const MessageView& message, absl::Duration deadline);
+  std::future<absl::Status> AckConfirmed(const MessageView& message) {
+    return AckConfirmed(message.id());
+  }
+  std::future<absl::Status> AckConfirmed(const MessageId& message);
   // To be delivered again, to any consumer of the subscription: at once, or as its retry policy
   // says; with `delay`, 0-600 s, after that.
-  void Nack(uint64_t sequence);
-  void Nack(uint64_t sequence, absl::Duration delay);
-  void NackRange(uint64_t first, uint64_t last);
-  void NackRange(uint64_t first, uint64_t last, absl::Duration delay);
+  void Nack(const MessageView& message) { Nack(message.id()); }
+  void Nack(const MessageId& message);
+  void Nack(const MessageView& message, absl::Duration delay) { Nack(message.id(), delay); }
+  void Nack(const MessageId& message, absl::Duration delay);
+  void NackRange(const MessageId& first, uint64_t last);
+  void NackRange(const MessageId& first, uint64_t last, absl::Duration delay);
   // Not to be delivered again: it leaves for the subscription's dead-letter topic, with the reason
   // (up to 1,024 bytes of UTF-8) as an attribute. A subscription without one ends the stream with
   // FAILED_PRECONDITION.
-  void Terminate(uint64_t sequence, std::string reason = {});
+  void Terminate(const MessageView& message, std::string reason = {}) {
+    Terminate(message.id(), std::move(reason));
+  }
+  void Terminate(const MessageId& message, std::string reason = {});
   // A new deadline, counted from when the broker reads it: 0 (the same as Nack) - 600 s.
-  void Extend(uint64_t first, uint64_t last, absl::Duration deadline);
+  void Extend(const MessageView& message, absl::Duration deadline) {
+    Extend(message.id(), message.sequence(), deadline);
+  }
+  void Extend(const MessageId& first, uint64_t last, absl::Duration deadline);
 
   // Answers a request (MessageView::request) with a message or an error, in either ack mode; the
   // first answer reaches the caller. Never waits: replies go out like acks, which they do not

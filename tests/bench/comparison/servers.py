@@ -144,6 +144,9 @@ class Servers:
         # To be full soon.
         return self._estibad("estiba-small", "--memory-budget", "256MiB")
 
+    def _start_estiba_reserved(self):
+        return self._estibad("estiba-reserved", "--memory-reserve", "1GiB")
+
     def _relay(self, name, threads):
         return Server(name, self._work, [self._build / "tests/bin/relay", "--threads", threads],
                       listening=r"listening on port (\d+)")

@@ -5,8 +5,7 @@
 //
 // "estiba-stream" publishes without the client, on one bare Publish stream for all topics of a
 // publisher, as the protocol allows and a Publisher, which has a stream for its one topic, does
-// not. "estiba-busy" is a client with a processor to spare, whose publisher goes on meanwhile: it
-// looks for events for 30 us before it sleeps, and lets answers wait up to 100 ms for others.
+// not.
 #include <string>
 #include <utility>
 
@@ -25,23 +24,19 @@
 namespace estiba::bench {
 namespace {
 
-enum class Manner { kDefault, kBareStream, kBusy };
+enum class Manner { kDefault, kBareStream };
 
-ClientOptions OptionsOf(const PeerSettings& settings, Manner manner) {
+ClientOptions OptionsOf(const PeerSettings& settings) {
   ClientOptions options;
   options.target = settings.server;
   options.client_name = "bench";
-  if (manner == Manner::kBusy) options.busy_poll = absl::Microseconds(30);
   return options;
 }
 
 class EstibaPublisher final : public PeerPublisher {
  public:
-  EstibaPublisher(const Client& client, const PeerSettings& settings, Manner manner)
-      : client_(client),
-        settings_(settings),
-        manner_(manner),
-        publishers_(settings.topics.size()) {}
+  EstibaPublisher(const Client& client, const PeerSettings& settings)
+      : client_(client), settings_(settings), publishers_(settings.topics.size()) {}
 
   absl::Status Connect() override { return client_.WaitReady(absl::Now() + settings_.patience); }
 
@@ -51,7 +46,6 @@ class EstibaPublisher final : public PeerPublisher {
       PublisherOptions options;
       if (settings_.batch) options.max_batch_messages = *settings_.batch;
       if (settings_.batch_bytes > 0) options.max_batch_bytes = settings_.batch_bytes;
-      if (manner_ == Manner::kBusy) options.max_answer_delay = absl::Milliseconds(100);
       publisher = std::make_unique<Publisher>(client_, settings_.topics[topic], options);
     }
     return publisher->PostBatch(payloads);
@@ -68,7 +62,6 @@ class EstibaPublisher final : public PeerPublisher {
  private:
   const Client& client_;
   const PeerSettings& settings_;
-  const Manner manner_;
   // By topic, made when first used.
   std::vector<std::unique_ptr<Publisher>> publishers_;
 };
@@ -158,10 +151,7 @@ class IdleStreams {
 class EstibaPeer final : public Peer {
  public:
   EstibaPeer(const PeerSettings& settings, Manner manner)
-      : settings_(settings),
-        manner_(manner),
-        client_(OptionsOf(settings, manner)),
-        admin_(client_) {
+      : settings_(settings), client_(OptionsOf(settings)), admin_(client_) {
     if (manner == Manner::kBareStream) link_ = std::make_unique<GrpcLink>(settings.server);
   }
 
@@ -194,7 +184,7 @@ class EstibaPeer final : public Peer {
     for (const std::string& topic : idle_topics_) admin_.DeleteTopic(topic).IgnoreError();
   }
   std::unique_ptr<PeerPublisher> MakePublisher() override {
-    if (link_ == nullptr) return std::make_unique<EstibaPublisher>(client_, settings_, manner_);
+    if (link_ == nullptr) return std::make_unique<EstibaPublisher>(client_, settings_);
     return std::make_unique<FramePublisher>(*link_, settings_, "/estiba.v1.Broker/Publish",
                                             FramePublisher::Protocol::kEstiba);
   }
@@ -211,7 +201,6 @@ class EstibaPeer final : public Peer {
   }
 
   const PeerSettings settings_;
-  const Manner manner_;
   const Client client_;
   Admin admin_;
   std::unique_ptr<GrpcLink> link_;
@@ -227,10 +216,6 @@ std::unique_ptr<Peer> MakeEstibaPeer(const PeerSettings& settings) {
 
 std::unique_ptr<Peer> MakeEstibaStreamPeer(const PeerSettings& settings) {
   return std::make_unique<EstibaPeer>(settings, Manner::kBareStream);
-}
-
-std::unique_ptr<Peer> MakeEstibaBusyPeer(const PeerSettings& settings) {
-  return std::make_unique<EstibaPeer>(settings, Manner::kBusy);
 }
 
 }  // namespace estiba::bench

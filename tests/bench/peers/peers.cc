@@ -16,7 +16,6 @@ struct Entry {
 constexpr Entry kPeers[] = {
     {"estiba", &MakeEstibaPeer, true, true, true},
     {"estiba-stream", &MakeEstibaStreamPeer, true, true, true},
-    {"estiba-busy", &MakeEstibaBusyPeer, true, true, true},
     {"relay", &MakeRelayPeer, false, false, false},
 #ifdef ESTIBA_BENCH_NATS
     {"nats", &MakeNatsPeer, false, false, true},

@@ -10,7 +10,6 @@ namespace estiba::bench {
 
 std::unique_ptr<Peer> MakeEstibaPeer(const PeerSettings& settings);
 std::unique_ptr<Peer> MakeEstibaStreamPeer(const PeerSettings& settings);
-std::unique_ptr<Peer> MakeEstibaBusyPeer(const PeerSettings& settings);
 std::unique_ptr<Peer> MakeRelayPeer(const PeerSettings& settings);
 std::unique_ptr<Peer> MakeNatsPeer(const PeerSettings& settings);
 std::unique_ptr<Peer> MakeJetStreamPeer(const PeerSettings& settings);
