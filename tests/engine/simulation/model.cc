@@ -160,12 +160,16 @@ void SubscriptionModel::Acked(uint64_t first, uint64_t last) {
   }
 }
 
-void SubscriptionModel::Nacked(const void* consumer, uint64_t first, uint64_t last) {
+void SubscriptionModel::Nacked(const void* consumer, uint64_t first, uint64_t last,
+                               int64_t now_ms) {
   const auto end = messages_.upper_bound(last);
   for (auto it = messages_.lower_bound(first); it != end; ++it) {
-    if (it->second.consumer != consumer || it->second.automatic) continue;
-    it->second.consumer = nullptr;
-    it->second.nack_handed_over = true;
+    Message& m = it->second;
+    if (m.consumer != consumer || m.automatic) continue;
+    m.consumer = nullptr;
+    m.nack_handed_over = true;
+    // One that is gone brings back nothing, and nobody tells that its time to live is over.
+    if (MayExpire(it->first) && now_ms >= m.lease_until_ms) continue;
     BringBack(consumer, it->first);
   }
 }

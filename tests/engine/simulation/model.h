@@ -51,7 +51,7 @@ class SubscriptionModel {
   void Refused(const void* consumer);
   // Acks, nacks and extensions that have been handed over.
   void Acked(uint64_t first, uint64_t last);
-  void Nacked(const void* consumer, uint64_t first, uint64_t last);
+  void Nacked(const void* consumer, uint64_t first, uint64_t last, int64_t now_ms);
   // A nack that has taken effect: what it held comes again, but not before that time.
   void NackedAndSettled(const void* consumer, uint64_t sequence, int64_t now_ms,
                         int64_t not_before_ms);

@@ -117,7 +117,7 @@ void Program::Update() {
     Trace(absl::StrCat(Name(c->stream.get()), " nacks ", leased.size(), " of ", leased[0]));
     for (const uint64_t s : leased) {
       update.nacks.push_back({s, s});
-      model.Nacked(c, s, s);
+      model.Nacked(c, s, s, world_.clock.steady_ms);
     }
     subscription.Update(c->stream, update);
   } else {
@@ -127,7 +127,7 @@ void Program::Update() {
     Settle();
     if (c->stream == nullptr || c->removed) return;
     if (deadline_ms == 0) {
-      model.Nacked(c, 1, 1 + leased[0]);
+      model.Nacked(c, 1, 1 + leased[0], world_.clock.steady_ms);
     } else {
       model.ExtendedAndSettled(c, 1, 1 + leased[0], world_.clock.steady_ms,
                                world_.clock.steady_ms + deadline_ms);
