@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <limits>
+#include <string_view>
 #include <vector>
 
-#include "absl/container/btree_set.h"
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 
@@ -39,7 +40,7 @@ class Directory {
     Pointer pointer = make();
     if (pointer) {
       shard.entries.emplace(pointer->name(), pointer);
-      shard.ordered.insert(pointer->name());
+      shard.ordered.emplace(pointer->name(), pointer);
     }
     return pointer;
   }
@@ -76,9 +77,8 @@ class Directory {
       size_t taken = 0;
       for (auto it = after.empty() ? shard.ordered.begin() : shard.ordered.upper_bound(after);
            it != shard.ordered.end() && taken < limit; ++it) {
-        const Pointer& pointer = shard.entries.find(*it)->second;
-        if (!match(pointer)) continue;
-        found.push_back(pointer);
+        if (!match(it->second)) continue;
+        found.push_back(it->second);
         ++taken;
       }
     }
@@ -88,13 +88,13 @@ class Directory {
     return found;
   }
 
-  // All that match, in no order.
+  // All that match, in an order that is the same in each process.
   template <typename Match>
   std::vector<Pointer> All(Match&& match) const {
     std::vector<Pointer> found;
     for (const Shard& shard : shards_) {
       absl::ReaderMutexLock lock(&shard.mutex);
-      for (const auto& [name, pointer] : shard.entries) {
+      for (const auto& [name, pointer] : shard.ordered) {
         if (match(pointer)) found.push_back(pointer);
       }
     }
@@ -106,14 +106,15 @@ class Directory {
     mutable absl::Mutex mutex;
     // Both by the object's own copy of its name.
     absl::flat_hash_map<absl::string_view, Pointer> entries ABSL_GUARDED_BY(mutex);
-    absl::btree_set<absl::string_view> ordered ABSL_GUARDED_BY(mutex);
+    absl::btree_map<absl::string_view, Pointer> ordered ABSL_GUARDED_BY(mutex);
   };
 
   const Shard& ShardOf(absl::string_view name) const { return shards_[IndexOf(name)]; }
   Shard& ShardOf(absl::string_view name) { return shards_[IndexOf(name)]; }
-  // From the hash's high bits: the tables go by the low ones.
+  // Not by the tables' hash, which is another one in each process.
   static size_t IndexOf(absl::string_view name) {
-    return absl::HashOf(name) >> (std::numeric_limits<size_t>::digits - kShardBits);
+    return std::hash<std::string_view>()({name.data(), name.size()}) >>
+           (std::numeric_limits<size_t>::digits - kShardBits);
   }
 
   static constexpr int kShardBits = 4;

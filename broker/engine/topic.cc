@@ -57,7 +57,8 @@ void Topic::Publish(PublishCommand* command) {
 }
 
 void Topic::Take(PublishCommand* command) {
-  if (waiting_publishes_.empty() && TryTake(command)) return;
+  // Nobody looks at the place of one that is abandoned.
+  if ((waiting_publishes_.empty() || command->IsAbandoned()) && TryTake(command)) return;
   const bool refused = !command->result.status.ok();
   if (config_.full_policy == FullPolicy::kBlock && !refused) counters_.blocked_batches.Add(1);
   waiting_publishes_.push_back(command);
@@ -269,6 +270,7 @@ void Topic::DropAbandoned() {
 }
 
 void Topic::EndTurn() {
+  earliest_ = 0;
   if (std::exchange(scheduled_, false)) PublishDue();
   if (appended_) {
     appended_ = false;
@@ -303,6 +305,8 @@ void Topic::HandleAttach(const SubscriptionPtr& subscription, const StartPositio
   Attachment attachment =
       Find(start, [this] { return history_ ? history_.sequence() : EarliestUnconsumed(); });
   attachment.TakeWanted(left_behind_);
+  if (attachment.place.sequence() < earliest_ || !attachment.again.empty()) earliest_ = 0;
+  earliest_holders_ += attachment.place.sequence() == earliest_;
   {
     absl::MutexLock lock(&subscriptions_mutex_);
     subscriptions_.push_back(subscription);
@@ -322,13 +326,19 @@ uint64_t Topic::EarliestUnsent() const {
   return std::max(earliest, trim_to());
 }
 
-uint64_t Topic::EarliestUnconsumed() const {
+uint64_t Topic::EarliestUnconsumed() {
   if (keep_) return EarliestUnsent();
-  uint64_t earliest = log_.end_sequence();
-  for (const SubscriptionPtr& s : subscriptions_) {
-    earliest = std::min({earliest, s->position(), s->floor()});
+  if (earliest_ == 0) {
+    earliest_ = log_.end_sequence();
+    earliest_holders_ = 0;
+    for (const SubscriptionPtr& s : subscriptions_) {
+      const uint64_t held = std::min(s->position(), s->floor());
+      if (held < earliest_) earliest_holders_ = 0;
+      earliest_ = std::min(earliest_, held);
+      earliest_holders_ += held == earliest_;
+    }
   }
-  return std::max(earliest, trim_to());
+  return std::max(earliest_, trim_to());
 }
 
 void Topic::Detach(SubscriptionPtr subscription, Cursor place, IntervalMap<Redelivery> unconsumed) {
@@ -347,6 +357,8 @@ void Topic::HandleDetach(const SubscriptionPtr& subscription, Cursor place,
     absl::MutexLock lock(&subscriptions_mutex_);
     subscriptions_.erase(found);
   }
+  const uint64_t held = std::min(subscription->position(), subscription->floor());
+  if (held <= earliest_ && earliest_holders_-- <= 1) earliest_ = 0;
   if (subscription->config().retain_acked && --retaining_ == 0) history_.Reset();
   // It may still be waiting for messages, and has to be woken to be freed. Not each time, because
   // that wakes all of them.

@@ -217,7 +217,7 @@ class Topic final : public Actor, private BudgetWaiter {
   // The first message that some subscription has not been sent, or has not consumed; without one:
   // the first that is kept in the log.
   uint64_t EarliestUnsent() const;
-  uint64_t EarliestUnconsumed() const;
+  uint64_t EarliestUnconsumed();
   void NoteHeld();
 
   const std::string name_;
@@ -248,6 +248,11 @@ class Topic final : public Actor, private BudgetWaiter {
   DedupTable dedup_;
   Bookkeeping producers_charge_;  // and ids
   bool appended_ = false;
+  // EarliestUnconsumed of this turn, for the next that comes in it, and how many have that place:
+  // where subscriptions come and go in numbers, walking all of them for each would have them come
+  // faster than they go. 0: not known.
+  uint64_t earliest_ = 0;
+  size_t earliest_holders_ = 0;
   size_t detached_ = 0;              // since the last WakeSubscriptions
   uint64_t size_checked_bytes_ = 0;  // published_bytes when retention by size was looked at last
   std::deque<AgeMark> age_marks_;    // with retention by age, oldest first

@@ -1,6 +1,7 @@
 #include "broker/queue/block_pool.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -41,7 +42,10 @@ uint32_t Logarithm(uint32_t pages) { return static_cast<uint32_t>(std::bit_width
 }  // namespace
 
 BlockPool::BlockPool(size_t common_bytes, const Budget& budget)
-    : common_bytes_(common_bytes), budget_(budget) {}
+    : common_bytes_(common_bytes),
+      // Part of a page cannot be given back.
+      has_slabs_(common_bytes >= kMapBytes && sysconf(_SC_PAGESIZE) == Slab::kPageBytes),
+      budget_(budget) {}
 
 BlockPool::~BlockPool() {
   for (char* block : kept_) munmap(block, common_bytes_);
@@ -61,18 +65,25 @@ Block BlockPool::Allocate(size_t bytes) {
 void BlockPool::Free(const Block& block, size_t bytes) {
   if (block.slab != nullptr) return FreeRun(block, bytes);
   if (bytes < kMapBytes) return std::free(block.data);
-  if (bytes == common_bytes_) {
+  char* data = block.data;
+  {
     absl::MutexLock lock(&mutex_);
-    // This block is still charged, and so there is room for it.
-    if (Kept() <= MostKept()) return kept_.push_back(block.data);
+    // This block is still charged, and so there is room for it. A larger one is cut up as far as
+    // what is reserved would be lost with it.
+    const uint64_t enough = bytes == common_bytes_ ? MostKept() + 1 : LeastKept(bytes);
+    while (bytes >= common_bytes_ && Kept() < enough) {
+      kept_.push_back(data);
+      data += common_bytes_;
+      bytes -= common_bytes_;
+    }
   }
-  munmap(block.data, bytes);
+  if (bytes > 0) munmap(data, bytes);
 }
 
 // --- Runs of pages ------------------------------------------------------------------------------
 
 bool BlockPool::IsRun(size_t bytes) const {
-  return bytes < common_bytes_ && bytes % Slab::kPageBytes == 0 && common_bytes_ >= kMapBytes;
+  return bytes < common_bytes_ && bytes % Slab::kPageBytes == 0 && has_slabs_;
 }
 
 Block BlockPool::AllocateRun(size_t bytes) {
@@ -125,7 +136,9 @@ void BlockPool::FreeRun(const Block& block, size_t bytes) {
     if (slab->free_pages() * size_t{Slab::kPageBytes} == common_bytes_) {
       Delist(slab);
       Allow(slab->base(), common_bytes_, true);
-      if (slab->idle_pages() == slab->free_pages() && Kept() + common_bytes_ <= most) {
+      // (A page or two that hold no memory are populated by their faults.)
+      const bool worth = slab->idle_pages() == slab->free_pages() || Kept() < LeastKept(bytes);
+      if (worth && Kept() + common_bytes_ <= most) {
         kept_.push_back(slab->base());
       } else {
         gone = slab->base();
@@ -177,7 +190,10 @@ void BlockPool::EmptyPages(uint64_t bytes) {
   for (uint32_t list = kLists; list-- > 0 && idle_bytes_ > enough;) {
     for (Slab* slab : slabs_[list]) {
       for (uint32_t from = 0; idle_bytes_ > enough;) {
-        const Slab::Pages pages = slab->TakeIdle(from);
+        const uint64_t left = idle_bytes_ - enough;
+        const uint32_t most = static_cast<uint32_t>(
+            std::min<uint64_t>((left - 1) / Slab::kPageBytes + 1, Slab::kMostPages));
+        const Slab::Pages pages = slab->TakeIdle(from, most);
         if (pages.count == 0) break;
         const size_t emptied = size_t{pages.count} * Slab::kPageBytes;
         madvise(slab->At(pages), emptied, MADV_DONTNEED);
@@ -194,7 +210,7 @@ void BlockPool::EmptyPages(uint64_t bytes) {
 bool BlockPool::Reserve(uint64_t bytes) {
   absl::MutexLock lock(&mutex_);
   reserved_ = bytes;
-  while (Kept() < bytes) {
+  while (Kept() + common_bytes_ <= bytes) {
     char* const block = Map(common_bytes_, /*populate=*/true);
     if (block == nullptr) return false;
     kept_.push_back(block);
@@ -203,6 +219,7 @@ bool BlockPool::Reserve(uint64_t bytes) {
 }
 
 void BlockPool::Trim() {
+  Shed();
   std::vector<char*> unused;
   {
     absl::MutexLock lock(&mutex_);
@@ -236,8 +253,9 @@ uint64_t BlockPool::MostKept() const {
   return std::min(most, limit - std::min(limit, budget_.UsedApprox()));
 }
 
-uint64_t BlockPool::LeastKept() const {
-  return reserved_ - std::min(reserved_, budget_.UsedApprox());
+uint64_t BlockPool::LeastKept(uint64_t released) const {
+  const uint64_t used = budget_.UsedApprox();
+  return reserved_ - std::min(reserved_, used - std::min(used, released));
 }
 
 uint64_t BlockPool::Kept() const { return kept_.size() * common_bytes_ + idle_bytes_; }

@@ -22,13 +22,15 @@ struct Block {
 // included (one by one these cost a third more); freed, they stay for the next that needs one,
 // until Trim finds that nobody did. Smaller blocks are runs of pages of such a one, a slab. Larger
 // blocks are mapped, and given back when freed. Blocks that are not whole pages, and all where the
-// common size is below kMapBytes, come from malloc up to kMapBytes.
+// common size is below kMapBytes or the system's pages are not of 4 KiB, come from malloc up to
+// kMapBytes.
 //
 // Threads: any. Allocation and release are a few thousand a second where few topics are busy, and
-// a few hundred thousand where many are; the mutex is held for 50 ns at a time, but in Trim.
+// a few hundred thousand where many are; the mutex is held for 50 ns at a time, but while free
+// pages are given back, which takes a system call for each run of them.
 // Bound: what is kept, in whole blocks and in free pages of slabs, is memory that the budget allows
-// and nobody uses: kept and charged bytes together stay within the budget's limit, and the kept
-// ones within kMostKept or what is reserved.
+// and nobody uses: kept and charged bytes together are brought back within the budget's limit when
+// memory is mapped or freed, and by Trim, and the kept ones within kMostKept or what is reserved.
 // Lifetime: the budget outlives the pool, and the pool all blocks.
 class BlockPool {
  public:
@@ -47,9 +49,9 @@ class BlockPool {
   // `bytes` as allocated; the caller releases them to the budget afterwards.
   void Free(const Block& block, size_t bytes);
 
-  // Takes so much at once, in whole blocks, and from then on never gives back what charged and kept
-  // bytes together have less than that. Once, before anything else. False: the operating system has
-  // less to give.
+  // Takes so much at once, less the rest of a block, and then never gives back what charged and
+  // kept bytes together have less than that. Once, before anything else. False: the operating
+  // system has less to give.
   [[nodiscard]] bool Reserve(uint64_t bytes);
 
   // Gives back the kept blocks and pages that were not needed since the last call, but for what is
@@ -66,9 +68,10 @@ class BlockPool {
   // Gives back what is kept and may not be, as so much has been charged for.
   void Shed();
 
-  // How much may be kept, and how much is to be, beside what the budget is charged for.
+  // How much may be kept, and how much is to be, beside what the budget is charged for, and will
+  // not be released for in a moment.
   uint64_t MostKept() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  uint64_t LeastKept() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t LeastKept(uint64_t released = 0) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t Kept() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   char* TakeKept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Slab* MakeSlab(char* base, bool resident);
@@ -76,10 +79,11 @@ class BlockPool {
   Slab* FindSlab(uint32_t pages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enlist(Slab* slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Delist(Slab* slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Empties free pages of slabs, as many bytes or a few more.
+  // Empties free pages of slabs, as many bytes or the rest of a page more.
   void EmptyPages(uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t common_bytes_;
+  const bool has_slabs_;
   const Budget& budget_;
   absl::Mutex mutex_;
   uint64_t reserved_ ABSL_GUARDED_BY(mutex_) = 0;

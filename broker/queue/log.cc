@@ -140,13 +140,16 @@ SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_
   // not to be empty for the most part if nothing more comes: at most a quarter of what is held,
   // unless it will be full in no time.
   const int64_t age_ms = now_ms - last_segment_ms_;
+  const uint64_t most = std::max(kSmall, held_bytes_ / 4);
   uint32_t usual = next_capacity_;
   if (age_ms < kFastMs) {
     const uint32_t twice = std::min(usual * 2, storage_->memory->max_segment_bytes);
-    if (twice <= std::max(kSmall, held_bytes_ / 4) || age_ms < kVeryFastMs) usual = twice;
+    if (twice <= most || age_ms < kVeryFastMs) usual = twice;
   } else if (age_ms > kSlowMs) {
     usual = std::max(usual / 2, Segment::kPage);
   }
+  // More may have been held before.
+  while (usual > most && age_ms >= kVeryFastMs) usual /= 2;
   const uint32_t needed = Segment::CapacityFor(bytes);
   SegmentPtr segment = Segment::TryMake(storage_, base_sequence, std::max(needed, usual), prepaid);
   if (segment == nullptr && needed < usual) {

@@ -82,12 +82,13 @@ Slab::Pages Slab::PagesAt(const char* data, size_t bytes) const {
           static_cast<uint32_t>(bytes / kPageBytes)};
 }
 
-Slab::Pages Slab::TakeIdle(uint32_t from) {
+Slab::Pages Slab::TakeIdle(uint32_t from, uint32_t most) {
   for (uint32_t first = free_.Next(from, true); first < pages_; first = free_.Next(from, true)) {
     const uint32_t end = free_.Next(first, false);
     const uint32_t idle = resident_.Next(first, true);
     if (idle < end) {
-      const Pages pages{idle, std::min(end, resident_.Next(idle, false)) - idle};
+      const uint32_t count = std::min(end, resident_.Next(idle, false)) - idle;
+      const Pages pages{idle, std::min(count, most)};
       resident_.Set(pages, false);
       idle_pages_ -= pages.count;
       return pages;

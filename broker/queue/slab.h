@@ -43,9 +43,9 @@ class Slab {
   void Give(const Pages& pages);
   Pages PagesAt(const char* data, size_t bytes) const;
 
-  // A run of free pages that hold memory, at or after a page; none: count is 0. They count as empty
-  // afterwards.
-  Pages TakeIdle(uint32_t from);
+  // A run of at most `most` free pages that hold memory, at or after a page; none: count is 0. They
+  // count as empty afterwards.
+  Pages TakeIdle(uint32_t from, uint32_t most);
 
  private:
   // A set of page numbers.

@@ -17,7 +17,7 @@ namespace estiba {
 void ServeEvents(grpc::CompletionQueue& queue, Executor& executor);
 
 // As Executor::Run; but on a thread that serves events only after those that are there already, or
-// the next 16 of them. For what is cheaper together and keeps no message waiting, such as answers;
+// a few dozen of them. For what is cheaper together and keeps no message waiting, such as answers;
 // looking for events that are there takes a microsecond.
 void RunAfterEvents(Executor& executor, Runnable* runnable);
 

@@ -21,6 +21,10 @@ class PublishStream::Batch final : public PublishCommand, public Event {
       : request_bytes_(message), stream_(std::move(stream)) {}
 
   void Done() override {
+    if (then_ != nullptr && absl::IsAborted(result.status)) {
+      result = {};
+      return std::exchange(then_, nullptr)->Publish(this);
+    }
     // The answering side may be through with this before Push returns.
     const boost::intrusive_ptr<PublishStream> stream = std::move(stream_);
     stream->Push(this, /*later=*/size() >= kWorthGathering);
@@ -47,11 +51,14 @@ class PublishStream::Batch final : public PublishCommand, public Event {
 
   uint32_t size() const { return static_cast<uint32_t>(request_bytes_.view().size()) + 64; }
   const ReceivedBytes& request_bytes() const { return request_bytes_; }
+  // Where it goes on to from the deleted topic that it is given to.
+  void GoOnTo(TopicPtr topic) { then_ = std::move(topic); }
 
   PublishRequestView request;
 
  private:
   ReceivedBytes request_bytes_;
+  TopicPtr then_;
   boost::intrusive_ptr<PublishStream> stream_;
 };
 
@@ -199,18 +206,16 @@ void PublishStream::OnWake() {
 
 TopicPtr PublishStream::Route(Batch* batch) {
   const PublishRequestView& request = batch->request;
-  const auto refuse = [&](absl::Status status) -> TopicPtr {
+  const auto refuse = [&](absl::Status status) {
     batch->result.status = std::move(status);
     batch->count = batch->bytes = 0;
     batch->scheduled = batch->expires = false;
-    if (topic_ != nullptr) return topic_;
-    absl::StatusOr<TopicPtr> topic = context_.broker.GetTopic(topic_name_);
-    return topic.ok() ? *std::move(topic) : nullptr;
+    return topic_ != nullptr ? topic_ : TopicOfOthers();
   };
   // Also a batch that is refused names the topic of those that follow.
   if (!request.topic.empty() && request.topic != topic_name_) {
-    topic_name_.assign(request.topic);
     LeaveTopic();
+    topic_name_.assign(request.topic);
   }
   if (context_.draining.load(std::memory_order_relaxed)) return refuse(ShuttingDown());
   if (!request.refusal.ok()) return refuse(request.refusal);
@@ -222,23 +227,44 @@ TopicPtr PublishStream::Route(Batch* batch) {
     return refuse(absl::InvalidArgumentError("batch: 0: with a producer, numbers begin above 0"));
   }
   if (topic_ != nullptr && !topic_->deleted()) return topic_;
-  LeaveTopic();
   if (topic_name_.empty()) {
     return refuse(absl::InvalidArgumentError("topic: is required in the first request"));
   }
-  absl::StatusOr<TopicPtr> topic = context_.broker.UseTopic(topic_name_);
-  if (!topic.ok()) return refuse(topic.status());
-  topic_ = *std::move(topic);
+  absl::StatusOr<TopicPtr> found = context_.broker.UseTopic(topic_name_);
+  if (!found.ok()) return refuse(found.status());
+  if (topic_ != nullptr && !IsAlone()) {
+    // Behind those that the deleted topic has not answered yet.
+    Remember(*found);
+    batch->GoOnTo(*std::move(found));
+    return topic_;
+  }
+  LeaveTopic();
+  topic_ = *std::move(found);
   activity_.SetNames(topic_name_, "");
   return topic_;
 }
 
+TopicPtr PublishStream::TopicOfOthers() {
+  if (IsAlone()) return nullptr;
+  const absl::StatusOr<TopicPtr> topic = context_.broker.GetTopic(topic_name_);
+  if (!topic.ok()) return nullptr;
+  Remember(*topic);
+  return *topic;
+}
+
 void PublishStream::LeaveTopic() {
-  if (topic_ == nullptr) return;
-  // This batch counts already.
-  if (unanswered_.load(std::memory_order_relaxed) <= 1) left_topics_.clear();
-  if (topic_->config().full_policy != FullPolicy::kReject) left_topics_.insert(topic_);
+  if (IsAlone()) left_topics_.clear();
+  if (topic_ != nullptr) Remember(topic_);
   topic_ = nullptr;
+}
+
+void PublishStream::Remember(const TopicPtr& topic) {
+  if (topic->config().full_policy != FullPolicy::kReject) left_topics_.insert(topic);
+}
+
+bool PublishStream::IsAlone() const {
+  // Acquire: with the answers of the others.
+  return unanswered_.load(std::memory_order_acquire) <= 1;
 }
 
 void PublishStream::Push(Event* event, bool later) {

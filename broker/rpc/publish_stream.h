@@ -61,7 +61,14 @@ class PublishStream final : public CallHandler, private Runnable {
   TopicPtr Route(Batch* batch);
   // Takes over what only a stream's first request may say, and refuses it in others.
   void ReadFirst(PublishRequestView& request);
+  // The topic by the stream's present name, for a batch that is refused and may have others before
+  // it there; null: it has none, or there is no such topic.
+  TopicPtr TopicOfOthers();
   void LeaveTopic();
+  // Batches may be waiting for room in it, to be dropped should the stream end.
+  void Remember(const TopicPtr& topic);
+  // Whether all batches before the one that is being submitted have been answered.
+  bool IsAlone() const;
   // later: after what else has come; see RunAfterEvents.
   void Push(Event* event, bool later = false);
   void RunTurn() override;
@@ -74,7 +81,7 @@ class PublishStream final : public CallHandler, private Runnable {
 
   // Reading side.
   TopicPtr topic_;
-  // Used before it, where batches may still wait for room.
+  // Others, where batches may still wait for room.
   absl::btree_set<TopicPtr> left_topics_;
   std::string topic_name_;
   std::string producer_;

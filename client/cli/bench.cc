@@ -81,7 +81,7 @@ void AddBench(CLI::App& app, Context& context) {
   AddCount(*command, "--batch", options->batch, "Most messages in a batch (10,000)");
   AddBytes(*command, "--batch-bytes", options->batch_bytes, "A batch is full at this size (64KiB)");
   AddDuration(*command, "--max-answer-delay", options->max_answer_delay,
-              "The broker may hold answers back this long, to send many at once (5ms)");
+              "The broker may hold answers back this long, to send many at once (20ms)");
   AddDuration(*command, "--busy-poll", options->busy_poll,
               "The client looks for events this long before it sleeps, at most 1ms (20us)");
   CLI::Option* count = AddCount(*command, "-n,--count", options->count,

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/synchronization/mutex.h"
 #include "client/src/event_wait.h"
 #include "client/src/status.h"
 
@@ -75,9 +76,12 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ClientOptions& options) {
 class Transfer final : public QueueTag {
  public:
   Transfer(grpc::CompletionQueue& queue, QueueTag& tag, bool ok) : tag_(tag), ok_(ok) {
+    absl::MutexLock lock(&mutex_);
     alarm_.Set(&queue, gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<QueueTag*>(this));
   }
   void OnEvent(bool) override {
+    // gRPC does not promise that Set is through with the alarm before it goes off.
+    { absl::MutexLock lock(&mutex_); }
     tag_.OnEvent(ok_);
     delete this;
   }
@@ -85,6 +89,7 @@ class Transfer final : public QueueTag {
  private:
   QueueTag& tag_;
   const bool ok_;
+  absl::Mutex mutex_;
   grpc::Alarm alarm_;
 };
 

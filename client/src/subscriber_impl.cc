@@ -144,11 +144,13 @@ void SubscriberImpl::OnRead(grpc::ByteBuffer& message) {
   }
   // What was pulled is kept by its reader, so a queue needs a new one for each frame.
   if (mode_ == Mode::kPull || !frame_) frame_ = std::make_shared<FrameBuffer>();
-  const bool sound = frame_->Parse(message, epoch) && Place(*frame_);
+  // (Another thread may read the next one while this is dispatched: the puller has it read on.)
+  const std::shared_ptr<FrameBuffer> frame = frame_;
+  const bool sound = frame->Parse(message, epoch) && Place(*frame);
   message.Clear();
   if (!sound) {
     stream->Cancel();
-  } else if (Dispatch(frame_)) {
+  } else if (Dispatch(frame)) {
     stream->Read();
   }
 }

@@ -29,7 +29,7 @@ remove() {
   podman rm --force --time 0 --ignore "$container" > /dev/null 2>&1
 }
 project=
-compose() { timeout 60 podman-compose --project-name "$project" --file "$PWD/docker/compose.yaml" "$@"; }
+compose() { timeout 60 podman-compose --project-name "$project" --file "$PWD/docker/compose.yaml" "$@" < /dev/null; }
 end_compose() {
   [ -n "$project" ] || return 0
   compose down > /dev/null 2>&1

@@ -1,9 +1,11 @@
 // PublishRequest.max_answer_delay_ms: which answers may wait for others, and which do not.
+#include <atomic>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tests/integration/broker_under_test.h"
@@ -136,6 +138,64 @@ TEST_CASE("Of many batches, answers come in their order, whichever are refused")
   writer.join();
   CHECK(in_order);
   CHECK(answered == 3000);
+}
+
+TEST_CASE("Answers come in their order also where the topic is deleted meanwhile") {
+  const bool create_on_use = GENERATE(true, false);
+  BrokerUnderTest broker({absl::StrCat("--auto-create-topics=", create_on_use ? "true" : "false")});
+  REQUIRE(broker.CreateTopic("t").ok());
+  constexpr uint64_t kBatches = 20'000;
+  PublishStream stream(broker.client, kPublish);
+  std::thread writer([&] {
+    const std::vector<std::string> data(8, std::string(500, 'x'));
+    for (uint64_t i = 1; i <= kBatches && stream.Write(Batch("t", i, data)); ++i) {
+    }
+  });
+  std::atomic<bool> done{false};
+  std::thread deleter([&] {
+    v1::DeleteTopicRequest request;
+    request.set_name("t");
+    google::protobuf::Empty empty;
+    while (!done) {
+      broker.client.Call("/estiba.v1.Admin/DeleteTopic", request, &empty);
+      broker.CreateTopic("t");
+    }
+  });
+  uint64_t answered = 0;
+  uint64_t taken = 0;
+  bool in_order = true;
+  v1::PublishResponse response;
+  while (answered < kBatches && stream.Read(&response)) {
+    for (const v1::BatchResult& result : response.results()) {
+      in_order = in_order && result.batch() == ++answered;
+      taken += !result.has_error();
+    }
+  }
+  done = true;
+  writer.join();
+  deleter.join();
+  CHECK(in_order);
+  CHECK(answered == kBatches);
+  CHECK(taken > 0);
+}
+
+TEST_CASE("A refused batch waits behind nobody else's, and goes when its stream does") {
+  BrokerUnderTest broker;
+  v1::TopicConfig config;
+  config.set_full_policy(v1::BLOCK);
+  config.set_budget_bytes(64 << 10);
+  REQUIRE(broker.CreateTopic("t", config).ok());
+  const std::string large(40 << 10, 'x');
+  PublishStream waits(broker.client, kPublish);
+  REQUIRE(waits.Write(Batch("t", 1, {large})));
+  REQUIRE(waits.Write(Batch("t", 2, {large})));
+  REQUIRE(Eventually([&] { return broker.GetTopic("t").stats().blocked_batches() == 1; }));
+  PublishStream stream(broker.client, kPublish);
+  REQUIRE(stream.Write(Batch("t", 1, {})));
+  v1::PublishResponse response;
+  REQUIRE(stream.Read(&response));
+  REQUIRE(response.results_size() == 1);
+  CHECK(response.results(0).error().code() == kInvalid);
 }
 
 TEST_CASE("A client may ask for the answers that are held back, with or without a batch") {

@@ -137,10 +137,38 @@ TEST_CASE("Block pool: what is reserved stays, whatever is given back") {
   give(10);
 }
 
+TEST_CASE("Block pool: what is reserved is not lost to blocks of other sizes") {
+  Budget budget(40 * kCommon);
+  BlockPool pool(kCommon, budget);
+  REQUIRE(pool.Reserve(6 * kCommon));
+  const auto use = [&](size_t bytes, int count) {
+    std::vector<Block> blocks;
+    for (int i = 0; i < count; ++i) {
+      REQUIRE(budget.TryCharge(bytes));
+      blocks.push_back(pool.Allocate(bytes));
+      blocks.back().data[bytes - 1] = 1;
+    }
+    for (int i = 0; i < 3; ++i) pool.Trim();
+    for (const Block& block : blocks) {
+      pool.Free(block, bytes);
+      budget.Release(bytes);
+    }
+    for (int i = 0; i < 3; ++i) pool.Trim();
+  };
+  const size_t before = ResidentBytes();
+  SECTION("larger ones") { use(5 * kCommon + kPage / 2, 4); }
+  SECTION("smaller ones") { use(kCommon / 4, 60); }
+  SECTION("some of a page") { use(kPage, static_cast<int>(8 * kCommon / kPage)); }
+  CHECK(ResidentBytes() + 3 * kCommon / 2 > before);
+  std::vector<Block> blocks;
+  CHECK(TakeMarked(pool, 6, blocks) == 0);
+  FreeMarked(pool, blocks);
+}
+
 TEST_CASE("Block pool: a reservation beyond what the system has says so") {
   Budget budget(0);
   BlockPool pool(size_t{1} << 50, budget);
-  CHECK_FALSE(pool.Reserve(1));
+  CHECK_FALSE(pool.Reserve(size_t{1} << 50));
 }
 
 TEST_CASE("Block pool: other sizes are not kept") {

@@ -249,6 +249,23 @@ TEST_CASE("Log: a large segment is at most a quarter of what is held, unless it 
   }
 }
 
+TEST_CASE("Log: what was large while much was held is small for what comes now and then") {
+  constexpr uint32_t kMost = 1 << 20;
+  Log log(std::make_shared<Storage>(std::make_shared<Memory>(0, kMost), 0));
+  const std::string record = MakeRecord(std::string(1000, 'x'));
+  const auto append = [&](int64_t now_ms) {
+    REQUIRE(log.Append(record.data(), static_cast<uint32_t>(record.size()), 1, now_ms, now_ms));
+  };
+  for (int i = 0; i < 5000; ++i) append(0);  // a burst, which is consumed
+  for (int64_t now_ms = 5000; now_ms < 60'000; now_ms += 5000) {
+    log.Seal();
+    log.Reclaim();
+    const uint64_t held = log.held_bytes();
+    append(now_ms);
+    CHECK(log.held_bytes() - held <= (64 << 10) + sizeof(Segment));
+  }
+}
+
 TEST_CASE(
     "Log: a hundred thousand 100-byte messages held cost at most a quarter more than their bytes") {
   constexpr size_t kBody = 102;  // 100 bytes of data as a field

@@ -71,7 +71,9 @@ TEST_CASE("Slab: does what a plain list of pages does") {
         slab.Give(pages);
         model.Set(pages, State::kIdle);
       } else {
-        const Slab::Pages pages = slab.TakeIdle(static_cast<uint32_t>(random() % size));
+        const uint32_t most = 1 + static_cast<uint32_t>(random() % size);
+        const Slab::Pages pages = slab.TakeIdle(static_cast<uint32_t>(random() % size), most);
+        REQUIRE(pages.count <= most);
         if (pages.count > 0) {
           REQUIRE_FALSE(model.AnyIs(State::kTaken, pages));
           REQUIRE_FALSE(model.AnyIs(State::kEmpty, pages));
@@ -84,7 +86,7 @@ TEST_CASE("Slab: does what a plain list of pages does") {
       REQUIRE((longest == 0 || model.FirstFit(longest) < size));
       REQUIRE(model.FirstFit(longest + 1) == size);
     }
-    while (slab.TakeIdle(0).count > 0) {
+    while (slab.TakeIdle(0, size).count > 0) {
     }
     CHECK(slab.idle_pages() == 0);
   }

@@ -237,7 +237,7 @@ struct SubscriberOptions {
   // May be empty when `subscription` names one that exists. May be a pattern (orders.*.created,
   // orders.>): then the subscription is over all topics that match, also those that are made later.
   // Messages say which topic they are of (MessageView::topic), sequences are that topic's, and acks
-  // take the message or the topic's name with them. A private one whose stream breaks goes on from
+  // take the message or its MessageId. A private one whose stream breaks goes on from
   // the time of the last message received, so messages of that millisecond may come twice.
   std::string topic = {};
   // Empty: a private subscription that gets everything and ends with this Subscriber.
