@@ -137,8 +137,8 @@ bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t no
 SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms,
                             uint64_t* prepaid) {
   // Twice the size where the last segment filled up fast, half where it took long. A large one is
-  // not to be empty for the most part if nothing more comes: at most a quarter of what is held,
-  // unless it will be full in no time.
+  // not to be empty for the most part if nothing more comes: it grows to a quarter of what is held,
+  // beyond that only if it will be full in no time, and stays so only while it fills up fast.
   const int64_t age_ms = now_ms - last_segment_ms_;
   const uint64_t most = std::max(kSmall, held_bytes_ / 4);
   uint32_t usual = next_capacity_;
@@ -149,7 +149,7 @@ SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_
     usual = std::max(usual / 2, Segment::kPage);
   }
   // More may have been held before.
-  while (usual > most && age_ms >= kVeryFastMs) usual /= 2;
+  while (usual > most && age_ms >= kFastMs) usual /= 2;
   const uint32_t needed = Segment::CapacityFor(bytes);
   SegmentPtr segment = Segment::TryMake(storage_, base_sequence, std::max(needed, usual), prepaid);
   if (segment == nullptr && needed < usual) {
