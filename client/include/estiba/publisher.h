@@ -86,8 +86,8 @@ struct PublisherOptions {
   // carries up to 128 of them, or those to 64 KiB: 0 - 10 s, in whole milliseconds. Zero: not at
   // all. Reading an answer costs as much as publishing a small batch. Nobody waits for these:
   // errors are not held back, nor what a future, a callback, Flush, Close or a publish that finds
-  // the window full waits for. Only a Try call, or a
-  // publish on one of the Client's threads, may find the window full for so much longer.
+  // the window full waits for. Only a Try call, or a publish on one of the Client's threads, may
+  // find the window full for so much longer.
   absl::Duration max_answer_delay = absl::Milliseconds(20);
 
   // The window: what was published and is not answered. When it is full, publishing waits, and the
