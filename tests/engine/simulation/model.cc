@@ -44,10 +44,14 @@ bool SubscriptionModel::FirstOfKey(uint64_t sequence) {
 
 void SubscriptionModel::CheckKeyOrder(const void* consumer, uint64_t sequence, int64_t now_ms) {
   if (mixed || topic_.may_give_up) return;
+  // One that expires when its lease is over brings those behind it back, and nobody tells.
+  bool brought_back = false;
   ForKey(KeyOf(sequence), owed_, sequence, [&](uint64_t earlier, Message& m) {
-    if (Done(m) || m.maybe || m.ack_handed_over || m.nack_handed_over) return;
+    if (Done(m) || m.maybe || m.ack_handed_over) return;
     const bool held = m.consumer != nullptr && (m.automatic || now_ms < m.lease_until_ms);
-    if (!held && MayExpire(earlier)) return;
+    const bool may_have_expired = MayExpire(earlier) && (!held || brought_back);
+    brought_back |= may_have_expired && m.attempt > 0;
+    if (may_have_expired || m.nack_handed_over) return;
     if (m.consumer == consumer) return;
     Fail(sequence, absl::StrCat("delivered before ", earlier, ", of the same key"));
   });
