@@ -120,11 +120,11 @@ Daemon::Daemon(const Config& config)
       reflection_(ServiceNames()),
       server_(std::make_unique<Server>(ToServerOptions(config_), broker_, executor_, clock_,
                                        timers_, health_, reflection_)),
-      housekeeping_(executor_.pool()) {}
+      housekeeping_(executor_.pool(), kHousekeeping, [this] { KeepHouse(); }) {}
 
 Daemon::~Daemon() {
   pulse_ = nullptr;
-  housekeeping_.cancel();
+  housekeeping_.Stop();
   timers_.Stop();
   server_ = nullptr;
   broker_.Close();
@@ -142,7 +142,7 @@ absl::Status Daemon::Start() {
   for (const char* service : {"", "readiness", "estiba.v1.Broker", "estiba.v1.Admin"}) {
     health_.SetServing(service, true);
   }
-  ScheduleHousekeeping();
+  housekeeping_.Start();
   log::Info(absl::StrCat("Server started, listening on ", server_->port()),
             {{"address", config_.listen_address},
              {"memory_budget_bytes", config_.memory_budget_bytes},
@@ -188,20 +188,15 @@ void Daemon::WatchExecutor() {
   });
 }
 
-void Daemon::ScheduleHousekeeping() {
-  housekeeping_.expires_after(absl::ToChronoMilliseconds(kHousekeeping));
-  housekeeping_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
-    const Expired expired = broker_.Rest();
-    for (const std::string& name : expired.subscriptions) {
-      log::Info("Subscription deleted, as nobody used it", {{"subscription", name}});
-    }
-    for (const std::string& name : expired.topics) {
-      log::Info("Topic deleted, as nobody used it", {{"topic", name}});
-    }
-    ReturnFreeMemory();
-    ScheduleHousekeeping();
-  });
+void Daemon::KeepHouse() {
+  const Expired expired = broker_.Rest();
+  for (const std::string& name : expired.subscriptions) {
+    log::Info("Subscription deleted, as nobody used it", {{"subscription", name}});
+  }
+  for (const std::string& name : expired.topics) {
+    log::Info("Topic deleted, as nobody used it", {{"topic", name}});
+  }
+  ReturnFreeMemory();
 }
 
 void Daemon::Drain(const std::function<bool()>& hurry) {

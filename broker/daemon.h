@@ -13,6 +13,7 @@
 #include "broker/runtime/asio_timers.h"
 #include "broker/runtime/executor_pulse.h"
 #include "broker/runtime/thread_executor.h"
+#include "broker/runtime/ticker.h"
 
 namespace estiba {
 
@@ -35,7 +36,7 @@ class Daemon {
  private:
   absl::Status MakeDeclaredTopics();
   void WatchExecutor();
-  void ScheduleHousekeeping();
+  void KeepHouse();
   void LogHeld() const;
 
   const Config config_;
@@ -46,7 +47,7 @@ class Daemon {
   Health health_;
   Reflection reflection_;
   std::unique_ptr<Server> server_;
-  boost::asio::steady_timer housekeeping_;
+  Ticker housekeeping_;
   std::unique_ptr<ExecutorPulse> pulse_;
 };
 
