@@ -71,6 +71,8 @@ class Broker {
   absl::StatusOr<TopicPtr> CreateTopic(absl::string_view name, const TopicConfig& config);
   absl::StatusOr<TopicPtr> GetTopic(absl::string_view name) const;
   // For publishing and subscribing: makes a missing topic with the defaults, if that is on.
+  // Has what a publish to it looks at brought into the cache, should there be such a topic.
+  void PrefetchTopic(absl::string_view name) const { topics_->Prefetch(name); }
   absl::StatusOr<TopicPtr> UseTopic(absl::string_view name);
   absl::Status DeleteTopic(absl::string_view name);
   std::vector<TopicPtr> ListTopics(absl::string_view after, size_t limit) const;
@@ -147,7 +149,7 @@ class Broker {
                                                      const SubscriptionConfig& config,
                                                      StartPosition start);
   void Retire(const TopicPtr& topic);
-  void ExpireIdle(Expired* expired);
+  void ExpireIdle(const std::vector<TopicPtr>& topics, Expired* expired);
 
   const BrokerOptions options_;
   // Shared with those who look topics up by name later, and may outlive this.

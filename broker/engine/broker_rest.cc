@@ -8,10 +8,11 @@ namespace estiba {
 
 Expired Broker::Rest() {
   Expired expired;
-  ExpireIdle(&expired);
+  const std::vector<TopicPtr> topics = AllTopics();
+  ExpireIdle(topics, &expired);
   snapshots_->DropExpired();
   const bool wanted = around_.memory->wanted.exchange(false, std::memory_order_relaxed);
-  for (const TopicPtr& topic : AllTopics()) {
+  for (const TopicPtr& topic : topics) {
     topic->Rest();
     if (wanted) topic->YieldHistory();
   }
@@ -19,7 +20,7 @@ Expired Broker::Rest() {
   return expired;
 }
 
-void Broker::ExpireIdle(Expired* expired) {
+void Broker::ExpireIdle(const std::vector<TopicPtr>& topics, Expired* expired) {
   const int64_t now = around_.clock.SteadyMillis();
   if (expire_subscriptions_.load(std::memory_order_relaxed)) {
     const auto idle = [&](const SubscriptionPtr& s) { return s->IdleExpired(now); };
@@ -33,7 +34,7 @@ void Broker::ExpireIdle(Expired* expired) {
       expired->subscriptions.push_back(s->name());
     }
   }
-  for (const TopicPtr& topic : AllTopics()) {
+  for (const TopicPtr& topic : topics) {
     if (!topic->IdleExpired(now) || !topics_->RemoveIf(topic->name(), topic)) continue;
     idle_topics_.fetch_add(1, std::memory_order_relaxed);
     Retire(topic);

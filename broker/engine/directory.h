@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
-#include <limits>
-#include <string_view>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 
@@ -26,6 +24,17 @@ class Directory {
     absl::ReaderMutexLock lock(&shard.mutex);
     const auto it = shard.entries.find(name);
     return it == shard.entries.end() ? Pointer() : it->second;
+  }
+
+  // Has what Find will look at, and `pointer->Prefetch()`, brought into the cache, if there is an
+  // entry that looks like it. Neither it nor its name is read, so nothing is waited for.
+  void Prefetch(absl::string_view name) const {
+    const Shard& shard = ShardOf(name);
+    absl::ReaderMutexLock lock(&shard.mutex);
+    const auto it = shard.entries.find(Glance{name});
+    if (it == shard.entries.end()) return;
+    __builtin_prefetch(it->first.data());
+    it->second->Prefetch();
   }
 
   // The entry of that name, made by `make` if there is none. `make` may refuse by returning null.
@@ -102,10 +111,24 @@ class Directory {
   }
 
  private:
+  // A name that is compared by what the table itself has of its keys.
+  struct Glance {
+    absl::string_view name;
+  };
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(absl::string_view name) const { return absl::HashOf(name); }
+    size_t operator()(Glance glance) const { return absl::HashOf(glance.name); }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(absl::string_view a, absl::string_view b) const { return a == b; }
+    bool operator()(absl::string_view a, Glance b) const { return a.size() == b.name.size(); }
+  };
   struct Shard {
     mutable absl::Mutex mutex;
     // Both by the object's own copy of its name.
-    absl::flat_hash_map<absl::string_view, Pointer> entries ABSL_GUARDED_BY(mutex);
+    absl::flat_hash_map<absl::string_view, Pointer, Hash, Equal> entries ABSL_GUARDED_BY(mutex);
     absl::btree_map<absl::string_view, Pointer> ordered ABSL_GUARDED_BY(mutex);
   };
 
@@ -113,12 +136,12 @@ class Directory {
   Shard& ShardOf(absl::string_view name) { return shards_[IndexOf(name)]; }
   // Not by the tables' hash, which is another one in each process.
   static size_t IndexOf(absl::string_view name) {
-    return std::hash<std::string_view>()({name.data(), name.size()}) >>
-           (std::numeric_limits<size_t>::digits - kShardBits);
+    const size_t last = name.empty() ? 0 : static_cast<unsigned char>(name.back());
+    return (name.size() + last) % kShards;
   }
 
-  static constexpr int kShardBits = 4;
-  std::array<Shard, size_t{1} << kShardBits> shards_;
+  static constexpr size_t kShards = 16;
+  std::array<Shard, kShards> shards_;
 };
 
 }  // namespace estiba

@@ -133,12 +133,12 @@ class RequestTable final : public Actor {
   std::atomic<bool> armed_{false};  // the timer is under way
   Notice<RequestTable> timer_due_{this, &RequestTable::HandleTimer};
 
-  Counter requests_;
-  Counter replies_;
-  Counter late_replies_;
-  Counter expired_;
-  Counter no_responders_;
-  Counter refused_;
+  SharedCounter requests_;
+  SharedCounter replies_;
+  SharedCounter late_replies_;
+  SharedCounter expired_;
+  SharedCounter no_responders_;
+  SharedCounter refused_;
 };
 
 }  // namespace estiba

@@ -5,10 +5,11 @@
 
 namespace estiba {
 
-// A figure that one turn writes and anybody reads. Relaxed: it orders nothing.
+// A figure that anybody reads, and one writes at a time: the turns of an actor. Relaxed: it orders
+// nothing. (A read-modify-write would wait for all that was stored before it.)
 class Counter {
  public:
-  void Add(uint64_t n) { value_.fetch_add(n, std::memory_order_relaxed); }
+  void Add(uint64_t n) { Set(Get() + n); }
   void Set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
   uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
 
@@ -16,12 +17,21 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
-// The one list of a topic's counters; meanings in proto/estiba/v1/admin.proto, TopicStats.
+// The same, with any number of writers.
+class SharedCounter {
+ public:
+  void Add(uint64_t n) { value_.fetch_add(n, std::memory_order_relaxed); }
+  uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+// The lists of a topic's counters; meanings in proto/estiba/v1/admin.proto, TopicStats. What the
+// topic's turns count, and what its subscriptions' do.
 #define ESTIBA_TOPIC_COUNTERS(X) \
   X(published_messages)          \
   X(published_bytes)             \
-  X(delivered_messages)          \
-  X(delivered_bytes)             \
   X(rejected_batches)            \
   X(rejected_messages)           \
   X(blocked_batches)             \
@@ -29,6 +39,9 @@ class Counter {
   X(expired_messages)            \
   X(duplicate_batches)           \
   X(forgotten_ids)
+#define ESTIBA_TOPIC_SHARED_COUNTERS(X) \
+  X(delivered_messages)                 \
+  X(delivered_bytes)
 
 // The one list of a subscription's figures; meanings in proto, SubscriptionStats.
 #define ESTIBA_SUBSCRIPTION_COUNTERS(X) \
@@ -56,29 +69,34 @@ class Counter {
   X(refused_acks)
 
 #define ESTIBA_COUNTER(name) Counter name;
+#define ESTIBA_SHARED_COUNTER(name) SharedCounter name;
 #define ESTIBA_FIGURE(name) uint64_t name = 0;
 #define ESTIBA_READ(name) figures.name = name.Get();
 
 struct TopicFigures {
   ESTIBA_TOPIC_COUNTERS(ESTIBA_FIGURE)
+  ESTIBA_TOPIC_SHARED_COUNTERS(ESTIBA_FIGURE)
 
   void Add(const TopicFigures& other) {
 #define ESTIBA_ADD(name) name += other.name;
     ESTIBA_TOPIC_COUNTERS(ESTIBA_ADD)
+    ESTIBA_TOPIC_SHARED_COUNTERS(ESTIBA_ADD)
 #undef ESTIBA_ADD
   }
 };
 
 struct TopicCounters {
-  ESTIBA_TOPIC_COUNTERS(ESTIBA_COUNTER)
   Counter held_bytes;
   Counter kept_messages;  // for the first subscription that comes
+  ESTIBA_TOPIC_COUNTERS(ESTIBA_COUNTER)
   Counter snapshots;
   Counter scheduled_messages;
+  ESTIBA_TOPIC_SHARED_COUNTERS(ESTIBA_SHARED_COUNTER)
 
   TopicFigures Read() const {
     TopicFigures figures;
     ESTIBA_TOPIC_COUNTERS(ESTIBA_READ)
+    ESTIBA_TOPIC_SHARED_COUNTERS(ESTIBA_READ)
     return figures;
   }
 };
@@ -98,6 +116,7 @@ struct SubscriptionCounters {
 };
 
 #undef ESTIBA_COUNTER
+#undef ESTIBA_SHARED_COUNTER
 #undef ESTIBA_FIGURE
 #undef ESTIBA_READ
 

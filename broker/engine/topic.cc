@@ -34,10 +34,10 @@ Topic::Topic(std::string name, const TopicConfig& config, const Surroundings& su
       log_(storage_),
       keep_(log_.At(1)),
       left_behind_charge_(storage_),
+      producers_charge_(storage_),
       producers_(Limit() == 0 ? std::numeric_limits<uint64_t>::max() : Limit() / kProducerShare),
       dedup_(config.dedup_window_ms,
-             Limit() == 0 ? std::numeric_limits<uint64_t>::max() : Limit() / kProducerShare),
-      producers_charge_(storage_) {
+             Limit() == 0 ? std::numeric_limits<uint64_t>::max() : Limit() / kProducerShare) {
   NoteHeld();
 }
 
@@ -50,6 +50,14 @@ uint64_t Topic::Limit() const {
 }
 
 // --- Publishing ---------------------------------------------------------------------------------
+
+void Topic::Prefetch() const {
+  constexpr ptrdiff_t kLine = 64;
+  const char* const end = reinterpret_cast<const char*>(&subscriptions_mutex_);
+  for (const char* p = reinterpret_cast<const char*>(this); p < end; p += kLine) {
+    __builtin_prefetch(p, /*rw=*/1);
+  }
+}
 
 void Topic::Publish(PublishCommand* command) {
   command->topic_ = this;
@@ -358,7 +366,7 @@ void Topic::HandleDetach(const SubscriptionPtr& subscription, Cursor place,
     subscriptions_.erase(found);
   }
   const uint64_t held = std::min(subscription->position(), subscription->floor());
-  if (held <= earliest_ && earliest_holders_-- <= 1) earliest_ = 0;
+  if (subscriptions_.empty() || (held <= earliest_ && earliest_holders_-- <= 1)) earliest_ = 0;
   if (subscription->config().retain_acked && --retaining_ == 0) history_.Reset();
   // It may still be waiting for messages, and has to be woken to be freed. Not each time, because
   // that wakes all of them.

@@ -1,14 +1,15 @@
 #pragma once
 
 #include <atomic>
+#include <boost/container/deque.hpp>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -67,6 +68,8 @@ class Topic final : public Actor, private BudgetWaiter {
   uint64_t incarnation() const { return incarnation_; }
   bool deleted() const { return deleted_.load(std::memory_order_acquire); }
 
+  // Has what a publish looks at brought into the cache. Reads nothing, so any thread.
+  void Prefetch() const;
   // Appends the batch and answers it (PublishCommand::Done): before this returns if the topic is
   // idle and has room; later if it is busy or, under kBlock, full.
   void Publish(PublishCommand* command);
@@ -227,41 +230,45 @@ class Topic final : public Actor, private BudgetWaiter {
   const uint64_t incarnation_;
   const std::shared_ptr<Storage> storage_;
 
-  // Turn state.
+  // Turn state. First what every publish looks at (Prefetch).
   Log log_;
-  // Changed in turns only; the mutex is for Stats, which reads from outside.
-  mutable absl::Mutex subscriptions_mutex_;
-  std::vector<SubscriptionPtr> subscriptions_;
-  std::vector<PublishCommand*> answered_;  // Done is due at the end of the turn
+  absl::InlinedVector<PublishCommand*, 2> answered_;  // Done is due at the end of the turn
+  boost::container::deque<PublishCommand*> waiting_publishes_;
   // Without subscriptions, what is kept for the first that comes: from a place on, and what the
   // last private subscription had been sent without consuming it.
   Cursor keep_;
   IntervalMap<Redelivery> left_behind_;
   Bookkeeping left_behind_charge_;
-  // What is consumed is kept while a subscription asks for it: how many do, and where it begins.
-  size_t retaining_ = 0;
-  Cursor history_;
-  std::vector<SnapshotPtr> snapshots_;
-  std::deque<PublishCommand*> waiting_publishes_;
-  bool waiting_for_budget_ = false;
-  ProducerTable producers_;
-  DedupTable dedup_;
   Bookkeeping producers_charge_;  // and ids
+  std::atomic<bool> deleted_{false};
   bool appended_ = false;
+  bool scheduled_ = false;  // in this turn
   // EarliestUnconsumed of this turn, for the next that comes in it, and how many have that place:
   // where subscriptions come and go in numbers, walking all of them for each would have them come
   // faster than they go. 0: not known.
   uint64_t earliest_ = 0;
   size_t earliest_holders_ = 0;
+  WaitList<Subscription> waiting_;
+  TopicCounters counters_;
+
+  // Changed in turns only; the mutex is for Stats, which reads from outside.
+  mutable absl::Mutex subscriptions_mutex_;
+  std::vector<SubscriptionPtr> subscriptions_;
+  // What is consumed is kept while a subscription asks for it: how many do, and where it begins.
+  size_t retaining_ = 0;
+  Cursor history_;
+  std::vector<SnapshotPtr> snapshots_;
+  bool waiting_for_budget_ = false;
+  ProducerTable producers_;
+  DedupTable dedup_;
   size_t detached_ = 0;              // since the last WakeSubscriptions
   uint64_t size_checked_bytes_ = 0;  // published_bytes when retention by size was looked at last
-  std::deque<AgeMark> age_marks_;    // with retention by age, oldest first
+  boost::container::deque<AgeMark> age_marks_;  // with retention by age, oldest first
   bool retention_timer_ = false;
   std::unique_ptr<Schedule> schedule_;  // null: nothing is scheduled
   // By their times. One that comes earlier than all is set beside the others, as they cannot be
   // taken back.
   std::map<int64_t, std::unique_ptr<ScheduleTimer>> schedule_timers_;
-  bool scheduled_ = false;      // in this turn
   bool due_waits_ = false;      // for room
   TimesToLive ttl_;             // of the messages that came until last_expiry_ms_
   int64_t last_expiry_ms_ = 0;  // wall clock, when they all will have expired
@@ -270,21 +277,18 @@ class Topic final : public Actor, private BudgetWaiter {
   std::atomic<uint64_t> used_end_{0};  // the housekeeper's: end_sequence() when in use last,
   std::atomic<int64_t> used_ms_{0};    // and when that was
 
-  WaitList<Subscription> waiting_;
   Notice<Topic> budget_freed_{this, &Topic::HandleBudgetFreed};
   Notice<Topic> moved_{this, &Topic::HandleMoved};
   Notice<Topic> retention_due_{this, &Topic::HandleRetention};
   Notice<Topic> expiry_due_{this, &Topic::HandleExpiry};
   Notice<Topic> publish_due_{this, &Topic::PublishDue};
 
-  std::atomic<bool> deleted_{false};
   // Cursors on their way to subscriptions that are sought, or to snapshots: they hold memory that
   // no poke frees.
   std::atomic<uint32_t> seeks_under_way_{0};
   std::atomic<uint64_t> pokes_{1};
   std::atomic<uint64_t> trim_to_{1};
   std::atomic<GapReason> trim_reason_{GapReason::kRetention};
-  TopicCounters counters_;
 };
 
 using TopicPtr = boost::intrusive_ptr<Topic>;

@@ -22,9 +22,9 @@ char* Map(size_t bytes, bool populate) {
   return block == MAP_FAILED ? nullptr : static_cast<char*>(block);
 }
 
-// All page faults of a run at once. A kernel that does not know how (before 5.14) has them come one
-// by one.
-void Populate([[maybe_unused]] char* data, [[maybe_unused]] size_t bytes) {
+// All page faults of some pages at once. A kernel that does not know how (before 5.14) has them
+// come one by one.
+void PopulatePages([[maybe_unused]] char* data, [[maybe_unused]] size_t bytes) {
 #ifdef MADV_POPULATE_WRITE
   madvise(data, bytes, MADV_POPULATE_WRITE);
 #endif
@@ -53,13 +53,20 @@ BlockPool::~BlockPool() {
 
 Block BlockPool::Allocate(size_t bytes) {
   if (IsRun(bytes)) return AllocateRun(bytes);
-  if (bytes < kMapBytes) return {static_cast<char*>(std::malloc(bytes))};
-  if (bytes == common_bytes_) {
+  const uint32_t all = static_cast<uint32_t>(bytes);
+  if (bytes < kMapBytes) return {static_cast<char*>(std::malloc(bytes)), nullptr, all};
+  const bool common = bytes == common_bytes_;
+  if (common) {
     absl::MutexLock lock(&mutex_);
-    if (!kept_.empty()) return {TakeKept()};
+    if (!kept_.empty()) return {TakeKept(), nullptr, all};
   }
   Shed();
-  return {Map(bytes, /*populate=*/true)};
+  return {Map(bytes, /*populate=*/!common), nullptr, common ? 0 : all};
+}
+
+void BlockPool::Populate(Block* block, uint32_t end) {
+  PopulatePages(block->data + block->resident, end - block->resident);
+  block->resident = end;
 }
 
 void BlockPool::Free(const Block& block, size_t bytes) {
@@ -70,7 +77,9 @@ void BlockPool::Free(const Block& block, size_t bytes) {
     absl::MutexLock lock(&mutex_);
     // This block is still charged, and so there is room for it. A larger one is cut up as far as
     // what is reserved would be lost with it.
-    const uint64_t enough = bytes == common_bytes_ ? MostKept() + 1 : LeastKept(bytes);
+    // One that was hardly filled is not worth keeping.
+    const bool keep = bytes == common_bytes_ && block.resident >= bytes / 4 * 3;
+    const uint64_t enough = keep ? MostKept() + 1 : LeastKept(bytes);
     while (bytes >= common_bytes_ && Kept() < enough) {
       kept_.push_back(data);
       data += common_bytes_;
@@ -89,7 +98,7 @@ bool BlockPool::IsRun(size_t bytes) const {
 Block BlockPool::AllocateRun(size_t bytes) {
   const uint32_t pages = static_cast<uint32_t>(bytes / Slab::kPageBytes);
   const auto take = [&](Slab* slab, bool* held) {
-    const Block taken{slab->At(slab->Take(pages, held)), slab};
+    const Block taken{slab->At(slab->Take(pages, held)), slab, static_cast<uint32_t>(bytes)};
     Enlist(slab);
     unused_bytes_ = std::min(unused_bytes_, idle_bytes_);
     return taken;
@@ -116,7 +125,7 @@ Block BlockPool::AllocateRun(size_t bytes) {
   }
   Allow(block.data, bytes, true);
   if (!held) {
-    Populate(block.data, bytes);
+    PopulatePages(block.data, bytes);
     Shed();
   }
   return block;

@@ -12,44 +12,46 @@ namespace {
 constexpr int64_t kVeryFastMs = 10;
 constexpr int64_t kFastMs = 1000;
 constexpr int64_t kSlowMs = 30'000;
-constexpr uint64_t kSmall = 64 << 10;
+constexpr uint64_t kSmall = 32 << 10;
 
 }  // namespace
 
 Cursor::Cursor(SegmentPtr segment, uint32_t index)
-    : segment_(std::move(segment)), offset_(segment_->OffsetOf(index)), index_(index) {
+    : segment_(std::move(segment)),
+      sequence_(segment_->base_sequence() + index),
+      offset_(segment_->OffsetOf(index)) {
   segment_->AddAnchor();
 }
 
 Cursor::Cursor(Cursor&& other) noexcept
     : segment_(std::move(other.segment_)),
+      sequence_(other.sequence_),
       offset_(other.offset_),
-      index_(other.index_),
       left_(std::exchange(other.left_, false)) {}
 
 Cursor& Cursor::operator=(Cursor&& other) noexcept {
   if (this != &other) {
     Reset();
     segment_ = std::move(other.segment_);
+    sequence_ = other.sequence_;
     offset_ = other.offset_;
-    index_ = other.index_;
     left_ |= std::exchange(other.left_, false);
   }
   return *this;
 }
 
 Run Cursor::Peek(uint32_t max_bytes, uint32_t max_count) {
-  while (index_ >= segment_->end().count) {
+  while (index() >= segment_->end().count) {
     if (!StepToNextSegment()) return {};
   }
-  return segment_->RunAt(offset_, index_, max_bytes, max_count);
+  return segment_->RunAt(offset_, index(), max_bytes, max_count);
 }
 
 bool Cursor::StepToNextSegment() {
   Segment* next = segment_->next();
   if (next == nullptr) return false;
   // The last append here may have come after the caller looked; it came before `next` was set.
-  if (index_ < segment_->end().count) return true;
+  if (index() < segment_->end().count) return true;
   MoveTo(next);
   return true;
 }
@@ -59,13 +61,13 @@ void Cursor::MoveTo(Segment* segment) {
   segment->AddAnchor();
   left_ |= segment_->DropAnchor();
   segment_ = segment;
+  sequence_ = segment->base_sequence();
   offset_ = 0;
-  index_ = 0;
 }
 
 void Cursor::Advance(const Run& run) {
   offset_ += run.bytes;
-  index_ += run.count;
+  sequence_ += run.count;
 }
 
 void Cursor::SkipTo(uint64_t sequence) {
@@ -77,14 +79,14 @@ void Cursor::SkipTo(uint64_t sequence) {
     if (sequence < next->base_sequence()) continue;  // an append came in between
     MoveTo(next);
   }
-  const uint32_t index = static_cast<uint32_t>(
+  const uint32_t to = static_cast<uint32_t>(
       std::min<uint64_t>(sequence - segment_->base_sequence(), segment_->end().count));
-  if (index <= index_) return;
-  index_ = index;
-  offset_ = segment_->OffsetOf(index);
+  if (to <= index()) return;
+  sequence_ = segment_->base_sequence() + to;
+  offset_ = segment_->OffsetOf(to);
 }
 
-Cursor Cursor::Clone() const { return segment_ == nullptr ? Cursor() : Cursor(segment_, index_); }
+Cursor Cursor::Clone() const { return segment_ == nullptr ? Cursor() : Cursor(segment_, index()); }
 
 void Cursor::Reset() {
   if (segment_ == nullptr) return;
@@ -107,7 +109,7 @@ bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t no
   // Publish times never go back within a topic, whatever the machine's clock does.
   wall_ms = last_wall_ms_ = std::max(wall_ms, last_wall_ms_);
   const uint64_t first = end_sequence();
-  Segment* tail = segments_.back().get();
+  Segment* const tail = tail_;
   const uint32_t room = tail->TakesTime(wall_ms) ? tail->Room() : 0;
   const int64_t expiry_ms =
       extra.shortest_ttl_ms == 0 ? Segment::kNeverExpires : wall_ms + extra.shortest_ttl_ms;
@@ -163,9 +165,9 @@ SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_
 
 void Log::PushSegment(SegmentPtr segment) {
   held_bytes_ += segment->capacity() + sizeof(Segment);
-  Segment* last = segments_.empty() ? nullptr : segments_.back().get();
+  Segment* const last = std::exchange(tail_, segment.get());
   segments_.push_back(std::move(segment));
-  if (last != nullptr) last->set_next(segments_.back().get());
+  if (last != nullptr) last->set_next(tail_);
 }
 
 uint64_t Log::begin_sequence() const { return segments_.front()->base_sequence(); }
@@ -211,7 +213,7 @@ void Log::Remember(const Segment& freed) {
   freed_.push_back({freed.base_sequence(), freed.TimeOf(count - 1)});
   if (freed_.size() <= kFreedRemembered) return;
   freed_[1].first = freed_[0].first;
-  freed_.pop_front();
+  freed_.erase(freed_.begin());
 }
 
 uint64_t Log::FreedSince(int64_t time_ms) const {

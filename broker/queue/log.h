@@ -1,8 +1,9 @@
 #pragma once
 
+#include <boost/container/deque.hpp>
 #include <cstdint>
-#include <deque>
 #include <memory>
+#include <vector>
 
 #include "broker/queue/segment.h"
 
@@ -22,7 +23,7 @@ class Cursor {
   Cursor& operator=(Cursor&& other) noexcept;
 
   explicit operator bool() const { return segment_ != nullptr; }
-  uint64_t sequence() const { return segment_->base_sequence() + index_; }
+  uint64_t sequence() const { return sequence_; }
   const Segment& segment() const { return *segment_; }
 
   // The messages here, as Segment::RunAt limits them; empty if there are none yet. Steps over to
@@ -44,10 +45,11 @@ class Cursor {
  private:
   bool StepToNextSegment();
   void MoveTo(Segment* segment);
+  uint32_t index() const { return static_cast<uint32_t>(sequence_ - segment_->base_sequence()); }
 
   SegmentPtr segment_;
+  uint64_t sequence_ = 0;
   uint32_t offset_ = 0;
-  uint32_t index_ = 0;
   bool left_ = false;
 };
 
@@ -106,7 +108,7 @@ class Log {
   // Ends the open segment, so that its memory can be freed when the cursors have left it.
   void Seal();
   // Whether the open segment holds a block.
-  bool HasOpenBlock() const { return segments_.back()->capacity() != 0; }
+  bool HasOpenBlock() const { return tail_->capacity() != 0; }
   // Where the second segment begins: what giving up the first one means (nothing, where that is
   // begin_sequence(): Reclaim frees an empty one). end_sequence() if there is only one.
   uint64_t SecondSegment() const;
@@ -127,14 +129,16 @@ class Log {
   // A segment for `bytes` more, of the size the topic's traffic asks for if the budget allows.
   SegmentPtr MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms, uint64_t* prepaid);
 
-  const std::shared_ptr<Storage> storage_;
-  std::deque<SegmentPtr> segments_;  // never empty
-  std::deque<Freed> freed_;          // oldest first; the first may stand for several
-  uint64_t held_bytes_ = 0;
-  uint32_t next_capacity_ = Segment::kPage;
-  int64_t last_segment_ms_ = 0;
+  // What an append looks at comes first: topics are many, and each is out of the cache.
+  Segment* tail_ = nullptr;
   int64_t last_wall_ms_ = 0;
   Atomic<uint64_t> end_sequence_{1};
+  uint64_t held_bytes_ = 0;
+  int64_t last_segment_ms_ = 0;
+  uint32_t next_capacity_ = Segment::kPage;
+  const std::shared_ptr<Storage> storage_;
+  boost::container::deque<SegmentPtr> segments_;  // never empty
+  std::vector<Freed> freed_;                      // oldest first; the first may stand for several
 };
 
 }  // namespace estiba

@@ -7,6 +7,14 @@
 #include "broker/queue/record.h"
 
 namespace estiba {
+namespace {
+
+// How far memory is ahead of what is written: a part of the capacity within limits.
+constexpr uint32_t kAheadShare = 16;
+constexpr uint32_t kLeastAhead = 16 << 10;
+constexpr uint32_t kMostAhead = 64 << 10;
+
+}  // namespace
 
 const char* Run::data() const { return segment->block() + offset; }
 
@@ -79,10 +87,11 @@ Segment::Segment(std::shared_ptr<Storage> storage, uint64_t base_sequence, const
       base_sequence_(base_sequence),
       block_(block.data),
       slab_(block.slab),
-      capacity_(capacity) {}
+      capacity_(capacity),
+      resident_(block.resident) {}
 
 Segment::~Segment() {
-  if (block_ != nullptr) storage_->memory->pool.Free({block_, slab_}, capacity_);
+  if (block_ != nullptr) storage_->memory->pool.Free({block_, slab_, resident_}, capacity_);
   storage_->budget.Release(Charge());
 }
 
@@ -105,6 +114,14 @@ bool Segment::TakesTime(int64_t now_ms) const {
          now_ms - base_time_ms_ <= std::numeric_limits<uint32_t>::max();
 }
 
+void Segment::Populate(uint32_t end) {
+  const uint32_t ahead = std::clamp(capacity_ / kAheadShare, kLeastAhead, kMostAhead);
+  const uint32_t wanted = std::max(end, resident_ + ahead);
+  Block block{block_, slab_, resident_};
+  BlockPool::Populate(&block, std::min(capacity_, (wanted + kPage - 1) / kPage * kPage));
+  resident_ = block.resident;
+}
+
 void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
                      int64_t expiry_ms) {
   const uint64_t end = end_.load(std::memory_order_relaxed);  // the writer's own stores
@@ -121,6 +138,7 @@ void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_
     const_cast<IndexEntry&>(entry) = {used, index, std::max(later, floor_ms)};
     entries_.store(entries + 1, std::memory_order_release);  // S2: publishes the entry
   }
+  if (used + bytes > resident_) Populate(used + bytes);
   std::memcpy(block_ + used, records, bytes);
   if (expiry_ms < first_expiry_ms()) first_expiry_ms_.store(expiry_ms, std::memory_order_relaxed);
   // S1: publishes the messages and, for readers that come by the end, their index entries and

@@ -142,6 +142,8 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   Segment(std::shared_ptr<Storage> storage, uint64_t base_sequence, const Block& block,
           uint32_t capacity);
 
+  // Has the block hold memory up to there, and a little further.
+  void Populate(uint32_t end);
   uint32_t Charge() const { return capacity_ + sizeof(Segment); }
   const IndexEntry& Entry(uint32_t i) const;
   // The last entry that is not after a message. There must be one.
@@ -155,6 +157,7 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   char* const block_;
   Slab* const slab_;
   const uint32_t capacity_;
+  uint32_t resident_;         // see Block
   int64_t base_time_ms_ = 0;  // written before the first end_ store, constant after
   Atomic<uint64_t> end_{0};   // bytes << 32 | count
   Atomic<uint32_t> entries_{0};

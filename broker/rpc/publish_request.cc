@@ -102,6 +102,16 @@ size_t HeaderBytes(size_t message_bytes) {
 
 }  // namespace
 
+std::string_view PeekTopic(std::string_view bytes) {
+  WireReader reader(bytes);
+  uint32_t field = 0;
+  uint32_t type = 0;
+  std::string_view topic;
+  if (reader.AtEnd() || !reader.ReadTag(&field, &type)) return {};
+  if (field != kTopic || type != WireReader::kLength || !reader.ReadBytes(&topic)) return {};
+  return topic;
+}
+
 bool ParsePublishRequest(std::string_view bytes, PublishRequestView* request) {
   WireReader reader(bytes);
   while (!reader.AtEnd()) {

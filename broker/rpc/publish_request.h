@@ -34,6 +34,10 @@ struct PublishRequestView {
   }
 };
 
+// The topic of a request that begins with it, as most encoders write it; otherwise empty. Only a
+// hint: it may be followed by another, or the rest be no request.
+std::string_view PeekTopic(std::string_view bytes);
+
 // Takes a request apart and checks its messages. False: not a well-formed request, which ends the
 // stream.
 bool ParsePublishRequest(std::string_view bytes, PublishRequestView* request);

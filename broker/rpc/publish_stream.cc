@@ -28,6 +28,8 @@ class PublishStream::Batch final : public PublishCommand, public Event {
     // The answering side may be through with this before Push returns.
     const boost::intrusive_ptr<PublishStream> stream = std::move(stream_);
     stream->Push(this, /*later=*/size() >= kWorthGathering);
+    // Release: who sees that it has come back has its answer in front of what he pushes.
+    stream->in_topics_.fetch_sub(1, std::memory_order_release);
   }
 
   void Apply(PublishStream& stream) override {
@@ -125,6 +127,11 @@ void PublishStream::OnRead(grpc::ByteBuffer* message) {
 void PublishStream::Submit(grpc::ByteBuffer* message) {
   auto* batch = new Batch(this, message);
   const uint32_t size = batch->size();
+  // While the batch is read, memory brings the topic that it goes to.
+  const std::string_view topic_ahead = PeekTopic(batch->request_bytes().view());
+  if (!topic_ahead.empty() && topic_ahead != topic_name_) {
+    context_.broker.PrefetchTopic({topic_ahead.data(), topic_ahead.size()});
+  }
   if (!batch->request_bytes().ok() ||
       !ParsePublishRequest(batch->request_bytes().view(), &batch->request)) {
     delete batch;
@@ -150,7 +157,9 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
   const uint32_t before = unanswered_bytes_.fetch_add(size, std::memory_order_seq_cst);
   unanswered_.fetch_add(1, std::memory_order_relaxed);
   activity_.Count(batch->count, batch->bytes);
-  if (const TopicPtr topic = Route(batch)) {
+  const TopicPtr topic = Route(batch);
+  in_topics_.fetch_add(1, std::memory_order_relaxed);
+  if (topic != nullptr) {
     topic->Publish(batch);
   } else {
     batch->Done();
@@ -253,8 +262,11 @@ TopicPtr PublishStream::TopicOfOthers() {
 }
 
 void PublishStream::LeaveTopic() {
-  if (IsAlone()) left_topics_.clear();
-  if (topic_ != nullptr) Remember(topic_);
+  if (IsAlone()) {
+    left_topics_.clear();
+  } else if (topic_ != nullptr) {
+    Remember(topic_);
+  }
   topic_ = nullptr;
 }
 
@@ -262,10 +274,7 @@ void PublishStream::Remember(const TopicPtr& topic) {
   if (topic->config().full_policy != FullPolicy::kReject) left_topics_.insert(topic);
 }
 
-bool PublishStream::IsAlone() const {
-  // Acquire: with the answers of the others.
-  return unanswered_.load(std::memory_order_acquire) <= 1;
-}
+bool PublishStream::IsAlone() const { return in_topics_.load(std::memory_order_acquire) == 0; }
 
 void PublishStream::Push(Event* event, bool later) {
   // The answering side holds a reference while it has something to do.

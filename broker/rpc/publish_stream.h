@@ -67,7 +67,7 @@ class PublishStream final : public CallHandler, private Runnable {
   void LeaveTopic();
   // Batches may be waiting for room in it, to be dropped should the stream end.
   void Remember(const TopicPtr& topic);
-  // Whether all batches before the one that is being submitted have been answered.
+  // Whether topics have answered all batches before the one that is being submitted.
   bool IsAlone() const;
   // later: after what else has come; see RunAfterEvents.
   void Push(Event* event, bool later = false);
@@ -91,6 +91,7 @@ class PublishStream final : public CallHandler, private Runnable {
   // Both sides.
   std::atomic<uint32_t> unanswered_bytes_{0};
   std::atomic<uint32_t> unanswered_{0};
+  std::atomic<uint32_t> in_topics_{0};  // batches that have not come back from their topic
   std::atomic<bool> read_paused_{false};
   std::atomic<bool> abandoned_{false};
   // Set with the first request.

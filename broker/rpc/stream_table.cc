@@ -20,8 +20,8 @@ void StreamActivity::SetNames(std::string_view topic, std::string_view subscript
 }
 
 void StreamActivity::Fill(StreamInfo* info) const {
-  info->messages = messages_.load(std::memory_order_relaxed);
-  info->bytes = bytes_.load(std::memory_order_relaxed);
+  info->messages = messages_.Get();
+  info->bytes = bytes_.Get();
   absl::MutexLock lock(&mutex_);
   info->topic = topic_;
   info->subscription = subscription_;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,6 +9,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "broker/engine/stats.h"
 
 namespace estiba {
 
@@ -36,15 +36,15 @@ StreamInfo DescribeStream(const Call& call, int64_t now_ms);
 class StreamActivity {
  public:
   void Count(uint64_t messages, uint64_t bytes) {
-    messages_.fetch_add(messages, std::memory_order_relaxed);
-    bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    messages_.Add(messages);
+    bytes_.Add(bytes);
   }
   void SetNames(std::string_view topic, std::string_view subscription);
   void Fill(StreamInfo* info) const;
 
  private:
-  std::atomic<uint64_t> messages_{0};
-  std::atomic<uint64_t> bytes_{0};
+  Counter messages_;
+  Counter bytes_;
   mutable absl::Mutex mutex_;
   std::string topic_ ABSL_GUARDED_BY(mutex_);
   std::string subscription_ ABSL_GUARDED_BY(mutex_);

@@ -139,6 +139,20 @@ TEST_CASE("Topic: an abandoned waiting batch is answered, and those behind it ge
   CHECK(small->taken());
 }
 
+TEST_CASE("Topic: an abandoned batch is answered at once, whoever waits for room") {
+  Fixture f;
+  const TopicPtr topic = f.Topic("t", Limited(FullPolicy::kBlock));
+  f.Publish(topic, {std::string(20'000, 'x')});
+  const auto waiting = f.Publish(topic, {std::string(45'000, 'y')});
+  auto abandoned = std::make_shared<Batch>(Strings{"z"});
+  abandoned->abandoned_flag = true;
+  f.batches.push_back(abandoned);
+  topic->Publish(abandoned.get());
+  f.Settle();
+  CHECK(abandoned->result.status.code() == absl::StatusCode::kCancelled);
+  CHECK(!waiting->answered());
+}
+
 TEST_CASE("Topic: full under drop-oldest gives up the oldest and says so") {
   Fixture f;
   const TopicPtr topic = f.Topic("t", Limited(FullPolicy::kDropOldest));

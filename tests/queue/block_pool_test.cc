@@ -18,13 +18,20 @@ namespace {
 constexpr size_t kPage = Slab::kPageBytes;
 constexpr size_t kCommon = 64 * kPage;
 
+// A block that holds memory all over, as if it had been filled.
+Block Filled(BlockPool& pool, size_t bytes) {
+  Block block = pool.Allocate(bytes);
+  if (block.resident < bytes) BlockPool::Populate(&block, static_cast<uint32_t>(bytes));
+  return block;
+}
+
 TEST_CASE("Block pool: blocks of all sizes are writable to their last byte") {
   Budget budget(0);
   BlockPool pool(kCommon, budget);
   for (const size_t bytes :
        {size_t{27}, kPage, 3 * kPage, BlockPool::kMapBytes - 1, BlockPool::kMapBytes,
         BlockPool::kMapBytes + kPage, kCommon, 2 * kCommon, kCommon + 1}) {
-    const Block block = pool.Allocate(bytes);
+    const Block block = Filled(pool, bytes);
     REQUIRE(block.data != nullptr);
     CHECK(reinterpret_cast<uintptr_t>(block.data) % 4 == 0);
     std::memset(block.data, 0x5a, bytes);
@@ -44,7 +51,7 @@ void FreeMarked(BlockPool& pool, std::vector<Block>& blocks) {
 size_t TakeMarked(BlockPool& pool, size_t count, std::vector<Block>& blocks) {
   size_t marked = 0;
   for (size_t i = 0; i < count; ++i) {
-    blocks.push_back(pool.Allocate(kCommon));
+    blocks.push_back(Filled(pool, kCommon));
     marked += blocks.back().data[0] == 1;
   }
   return marked;
@@ -112,7 +119,7 @@ TEST_CASE("Block pool: what is reserved stays, whatever is given back") {
     int resident = 0;
     for (int i = 0; i < count; ++i) {
       REQUIRE(budget.TryCharge(kCommon));
-      blocks.push_back(pool.Allocate(kCommon));
+      blocks.push_back(Filled(pool, kCommon));
       resident += blocks.back().data[0] == 1;
       blocks.back().data[0] = 1;
     }
@@ -145,7 +152,7 @@ TEST_CASE("Block pool: what is reserved is not lost to blocks of other sizes") {
     std::vector<Block> blocks;
     for (int i = 0; i < count; ++i) {
       REQUIRE(budget.TryCharge(bytes));
-      blocks.push_back(pool.Allocate(bytes));
+      blocks.push_back(Filled(pool, bytes));
       blocks.back().data[bytes - 1] = 1;
     }
     for (int i = 0; i < 3; ++i) pool.Trim();
@@ -174,10 +181,10 @@ TEST_CASE("Block pool: a reservation beyond what the system has says so") {
 TEST_CASE("Block pool: other sizes are not kept") {
   Budget budget(0);
   BlockPool pool(kCommon, budget);
-  Block block = pool.Allocate(2 * kCommon);
+  Block block = Filled(pool, 2 * kCommon);
   block.data[0] = 1;
   pool.Free(block, 2 * kCommon);
-  block = pool.Allocate(2 * kCommon);
+  block = Filled(pool, 2 * kCommon);
   CHECK(block.data[0] == 0);
   pool.Free(block, 2 * kCommon);
 }
@@ -198,7 +205,7 @@ TEST_CASE("Block pool: what is kept and what is charged stay within the limit to
   }
   // Two are in use and six are kept. Three blocks' worth of something else makes room for itself.
   REQUIRE(budget.TryCharge(3 * kCommon));
-  const Block other = pool.Allocate(3 * kCommon);
+  const Block other = Filled(pool, 3 * kCommon);
   std::vector<Block> again;
   REQUIRE(budget.TryCharge(3 * kCommon));
   CHECK(TakeMarked(pool, 6, again) == 3);
@@ -224,15 +231,15 @@ TEST_CASE("Block pool: small blocks share one of the common size, and give it ba
   Budget budget(0);
   BlockPool pool(kCommon, budget);
   std::vector<Block> runs;
-  for (int i = 0; i < 16; ++i) runs.push_back(pool.Allocate(4 * kPage));
+  for (int i = 0; i < 16; ++i) runs.push_back(Filled(pool, 4 * kPage));
   CHECK(Addresses(runs).size() == 16);
   CHECK(*Addresses(runs).rbegin() - *Addresses(runs).begin() == 15 * 4 * kPage);
-  const Block more = pool.Allocate(kPage);
+  const Block more = Filled(pool, kPage);
   CHECK(more.slab != runs[0].slab);
   char* const base = *Addresses(runs).begin();
   for (const Block& run : runs) pool.Free(run, 4 * kPage);
   // What was a slab is a block again.
-  const Block whole = pool.Allocate(kCommon);
+  const Block whole = Filled(pool, kCommon);
   CHECK(whole.data == base);
   CHECK(whole.slab == nullptr);
   pool.Free(whole, kCommon);
@@ -242,9 +249,9 @@ TEST_CASE("Block pool: small blocks share one of the common size, and give it ba
 TEST_CASE("Block pool: free pages go back where nobody needed them since the last trim") {
   Budget budget(0);
   BlockPool pool(kCommon, budget);
-  const Block first = pool.Allocate(kPage);
-  const Block second = pool.Allocate(8 * kPage);
-  const Block third = pool.Allocate(kPage);
+  const Block first = Filled(pool, kPage);
+  const Block second = Filled(pool, 8 * kPage);
+  const Block third = Filled(pool, kPage);
   pool.Free(second, 8 * kPage);
   pool.Trim();  // they came just now
   CHECK(Resident(second.data));
@@ -253,11 +260,37 @@ TEST_CASE("Block pool: free pages go back where nobody needed them since the las
   CHECK_FALSE(Resident(third.data + kPage));
   CHECK(Resident(first.data));
   CHECK(Resident(third.data));
-  const Block again = pool.Allocate(8 * kPage);
+  const Block again = Filled(pool, 8 * kPage);
   CHECK(again.data == second.data);
   std::memset(again.data, 1, 8 * kPage);
   for (const Block& block : {first, third}) pool.Free(block, kPage);
   pool.Free(again, 8 * kPage);
+}
+
+TEST_CASE("Block pool: a new block holds memory as far as it is filled") {
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
+  Block block = pool.Allocate(kCommon);
+  CHECK(block.resident == 0);
+  BlockPool::Populate(&block, 2 * kPage);
+  CHECK(block.resident == 2 * kPage);
+  for (size_t page = 0; page < 8; ++page) CHECK(Resident(block.data + page * kPage) == (page < 2));
+  pool.Free(block, kCommon);
+}
+
+TEST_CASE("Block pool: a block is kept if most of it holds memory") {
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
+  for (const bool most : {false, true}) {
+    Block block = pool.Allocate(kCommon);
+    CHECK(block.resident == 0);
+    BlockPool::Populate(&block, most ? kCommon / 4 * 3 : kCommon / 2);
+    pool.Free(block, kCommon);
+    block = pool.Allocate(kCommon);
+    CHECK(block.resident == (most ? kCommon : 0));
+    pool.Free(block, kCommon);
+    for (int i = 0; i < 3; ++i) pool.Trim();
+  }
 }
 
 // Allocates, frees and trims at random with a budget that is often nearly full: no two blocks
@@ -270,6 +303,7 @@ TEST_CASE("Block pool: whatever comes, blocks are apart, and what is held stays 
   struct Taken {
     Block block;
     size_t bytes;
+    size_t filled;
     char mark;
   };
   std::vector<Taken> taken;
@@ -280,18 +314,21 @@ TEST_CASE("Block pool: whatever comes, blocks are apart, and what is held stays 
       size_t bytes = kPage << (random() % 7);
       if (random() % 3 == 0) bytes = (1 + random() % 64) * kPage;
       if (!budget.TryCharge(bytes)) continue;
-      const Block block = pool.Allocate(bytes);
+      Block block = pool.Allocate(bytes);
       REQUIRE(block.data != nullptr);
       const char mark = static_cast<char>(random());
-      std::memset(block.data, mark, bytes);
+      const size_t filled = (1 + random() % (bytes / kPage)) * kPage;
+      if (filled > block.resident) BlockPool::Populate(&block, static_cast<uint32_t>(filled));
+      std::memset(block.data, mark, filled);
+      block.data[bytes - 1] = mark;
       for (size_t at = 0; at < bytes; at += kPage) pages.insert(block.data + at);
-      taken.push_back({block, bytes, mark});
+      taken.push_back({block, bytes, filled, mark});
     } else if (choice < 99 && !taken.empty()) {
       const size_t i = random() % taken.size();
       const Taken gone = taken[i];
       taken[i] = taken.back();
       taken.pop_back();
-      for (size_t at = 0; at < gone.bytes; at += 512) REQUIRE(gone.block.data[at] == gone.mark);
+      for (size_t at = 0; at < gone.filled; at += 512) REQUIRE(gone.block.data[at] == gone.mark);
       REQUIRE(gone.block.data[gone.bytes - 1] == gone.mark);
       pool.Free(gone.block, gone.bytes);
       budget.Release(gone.bytes);

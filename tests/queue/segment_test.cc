@@ -1,5 +1,7 @@
 #include "broker/queue/segment.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <memory>
 #include <random>
@@ -323,6 +325,29 @@ TEST_CASE("Segment: anchors are counted, and only the last one to go says so") {
   CHECK(segment->Anchored());
   CHECK(segment->DropAnchor());
   CHECK_FALSE(segment->Anchored());
+}
+
+// How many pages of a segment's block the system holds memory for.
+uint32_t ResidentPages(const Segment& segment) {
+  std::vector<unsigned char> pages(segment.capacity() / Segment::kPage);
+  REQUIRE(mincore(const_cast<char*>(segment.block()), segment.capacity(), pages.data()) == 0);
+  return static_cast<uint32_t>(std::count_if(pages.begin(), pages.end(),
+                                             [](unsigned char page) { return (page & 1) != 0; }));
+}
+
+TEST_CASE("Segment: a new one of the common size holds memory for what it holds, and little more") {
+  constexpr uint32_t kCapacity = 256 << 10;
+  const SegmentPtr segment = Segment::TryMake(MakeStorage(), 1, kCapacity);
+  CHECK(ResidentPages(*segment) == 0);
+  const std::string record = MakeRecord(std::string(1'000, 'x'));
+  const auto size = static_cast<uint32_t>(record.size());
+  for (uint32_t bytes = 0; size <= segment->Room();) {
+    segment->Append(record.data(), size, 1, 1);
+    bytes += size;
+    // 16 KiB ahead, and the page of the index.
+    REQUIRE(ResidentPages(*segment) <= bytes / Segment::kPage + 6);
+  }
+  CHECK(ResidentPages(*segment) == kCapacity / Segment::kPage);
 }
 
 }  // namespace

@@ -322,5 +322,19 @@ TEST_CASE("Any bytes at all are either refused or give records that can be walke
   CHECK(taken > 100);
 }
 
+TEST_CASE("Publish request: its topic is seen ahead where it begins with it") {
+  v1::PublishRequest request;
+  request.set_topic("orders");
+  request.add_messages()->set_data("m");
+  const std::string bytes = request.SerializeAsString();
+  CHECK(PeekTopic(bytes) == "orders");
+  CHECK(PeekTopic(bytes.substr(0, 8)) == "orders");  // the rest is not looked at
+  CHECK(PeekTopic(bytes.substr(0, 5)).empty());
+  CHECK(PeekTopic("").empty());
+  request.clear_topic();
+  CHECK(PeekTopic(request.SerializeAsString()).empty());
+  CHECK(PeekTopic(std::string("\x08\x05", 2)).empty());  // field 1, and no string
+}
+
 }  // namespace
 }  // namespace estiba::testing

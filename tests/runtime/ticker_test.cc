@@ -26,7 +26,8 @@ TEST_CASE("Ticker: calls again and again, and not at once") {
 }
 
 // A timer that is set again by a call under way would keep the pool busy for ever.
-TEST_CASE("Ticker: where it is stopped in the middle of a call, that is the last, and the pool ends") {
+TEST_CASE(
+    "Ticker: where it is stopped in the middle of a call, that is the last, and the pool ends") {
   for (int round = 0; round < 20; ++round) {
     boost::asio::thread_pool pool(2);
     absl::Notification in_call;

@@ -3,6 +3,7 @@
 #ifndef TESTS_ENGINE_SIMULATION_WORLD_H_
 #define TESTS_ENGINE_SIMULATION_WORLD_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <random>
@@ -50,6 +51,13 @@ class SeededExecutor final : public Executor {
     std::swap(ready_[random_() % ready_.size()], ready_.back());
     Runnable* runnable = ready_.back();
     ready_.pop_back();
+    RunNow(runnable);
+  }
+  // A turn of this one, if it is ready.
+  void StepOf(Runnable* runnable) {
+    const auto found = std::find(ready_.begin(), ready_.end(), runnable);
+    if (found == ready_.end()) return;
+    ready_.erase(found);
     RunNow(runnable);
   }
   // Until nothing is ready, or `most` turns. False: something still is.
