@@ -70,9 +70,9 @@ class Broker {
   // `config` as it is: defaults are the caller's business.
   absl::StatusOr<TopicPtr> CreateTopic(absl::string_view name, const TopicConfig& config);
   absl::StatusOr<TopicPtr> GetTopic(absl::string_view name) const;
-  // For publishing and subscribing: makes a missing topic with the defaults, if that is on.
   // Has what a publish to it looks at brought into the cache, should there be such a topic.
   void PrefetchTopic(absl::string_view name) const { topics_->Prefetch(name); }
+  // For publishing and subscribing: makes a missing topic with the defaults, if that is on.
   absl::StatusOr<TopicPtr> UseTopic(absl::string_view name);
   absl::Status DeleteTopic(absl::string_view name);
   std::vector<TopicPtr> ListTopics(absl::string_view after, size_t limit) const;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <limits>
+#include <string_view>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -136,12 +139,12 @@ class Directory {
   Shard& ShardOf(absl::string_view name) { return shards_[IndexOf(name)]; }
   // Not by the tables' hash, which is another one in each process.
   static size_t IndexOf(absl::string_view name) {
-    const size_t last = name.empty() ? 0 : static_cast<unsigned char>(name.back());
-    return (name.size() + last) % kShards;
+    return std::hash<std::string_view>()({name.data(), name.size()}) >>
+           (std::numeric_limits<size_t>::digits - kShardBits);
   }
 
-  static constexpr size_t kShards = 16;
-  std::array<Shard, kShards> shards_;
+  static constexpr int kShardBits = 4;
+  std::array<Shard, size_t{1} << kShardBits> shards_;
 };
 
 }  // namespace estiba
