@@ -87,7 +87,9 @@ void Pod::Start() { Podman({"kube", "play", file_}); }
 
 PodEnd Pod::Stop() {
   const absl::Time start = absl::Now();
-  Podman({"pod", "stop", "--time", absl::StrCat(absl::ToInt64Seconds(grace_)), kPod});
+  // Of the pod, its network goes last. (`podman pod stop` ends both at a time, and who drains may
+  // find its clients cut off.)
+  Podman({"stop", "--time", absl::StrCat(absl::ToInt64Seconds(grace_)), kContainer});
   PodEnd end;
   end.took = absl::Now() - start;
   end.exit_code = std::stoi(Inspect("{{.State.ExitCode}}"));
