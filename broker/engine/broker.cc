@@ -141,8 +141,9 @@ absl::StatusOr<TopicPtr> Broker::GetTopic(absl::string_view name) const {
   return topic;
 }
 
-absl::StatusOr<TopicPtr> Broker::UseTopic(absl::string_view name) {
-  if (TopicPtr topic = topics_->Find(name)) return topic;
+absl::StatusOr<TopicPtr> Broker::UseTopic(const DirectoryKey& key) {
+  if (TopicPtr topic = topics_->Find(key)) return topic;
+  const absl::string_view name = key.name();
   if (absl::Status status = CheckName("topic", name); !status.ok()) return status;
   if (!options_.auto_create_topics) return NotFound("topic", name);
   absl::StatusOr<TopicPtr> topic = CreateTopic(name, options_.topic_defaults);

@@ -70,10 +70,16 @@ class Broker {
   // `config` as it is: defaults are the caller's business.
   absl::StatusOr<TopicPtr> CreateTopic(absl::string_view name, const TopicConfig& config);
   absl::StatusOr<TopicPtr> GetTopic(absl::string_view name) const;
-  // Has what a publish to it looks at brought into the cache, should there be such a topic.
-  void PrefetchTopic(absl::string_view name) const { topics_->Prefetch(name); }
+  // For what is published soon, should there be such a topic: has what leads to it brought into the
+  // cache, and what a publish looks at.
+  void PrefetchTopicEntry(const DirectoryKey& name) const {
+    topics_->Prefetch(name, Directory<TopicPtr>::Ahead::kEntry);
+  }
+  void PrefetchTopic(const DirectoryKey& name) const {
+    topics_->Prefetch(name, Directory<TopicPtr>::Ahead::kObject);
+  }
   // For publishing and subscribing: makes a missing topic with the defaults, if that is on.
-  absl::StatusOr<TopicPtr> UseTopic(absl::string_view name);
+  absl::StatusOr<TopicPtr> UseTopic(const DirectoryKey& key);
   absl::Status DeleteTopic(absl::string_view name);
   std::vector<TopicPtr> ListTopics(absl::string_view after, size_t limit) const;
   // All of them, in no order.

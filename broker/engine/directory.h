@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <string_view>
@@ -12,8 +14,45 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "broker/base/prefetch.h"
 
 namespace estiba {
+
+// A name, and what it is found by: for who looks for it several times. The name's bytes are the
+// caller's.
+class DirectoryKey {
+ public:
+  DirectoryKey() = default;
+  // Both kinds of views, and what becomes one.
+  template <typename Name>
+  requires std::convertible_to<Name, std::string_view> ||
+      std::convertible_to<Name, absl::string_view>
+      DirectoryKey(const Name& name)  // NOLINT(google-explicit-constructor)
+      : name_(ViewOf(name)),
+        hash_(absl::HashOf(name_)),
+        shard_(std::hash<std::string_view>()({name_.data(), name_.size()})) {}
+
+  absl::string_view name() const { return name_; }
+  size_t hash() const { return hash_; }
+  // Not by the tables' hash, which is another one in each process.
+  uint32_t shard(int bits) const {
+    return static_cast<uint32_t>(shard_ >> (std::numeric_limits<size_t>::digits - bits));
+  }
+
+ private:
+  template <typename Name>
+  static absl::string_view ViewOf(const Name& name) {
+    if constexpr (std::convertible_to<Name, absl::string_view>) {
+      return name;
+    } else {
+      return {name.data(), name.size()};
+    }
+  }
+
+  absl::string_view name_;
+  size_t hash_ = 0;
+  size_t shard_ = 0;
+};
 
 // Objects by their names (`pointer->name()`, which does not change), in shards. Used when a stream
 // opens, and for each batch of a stream that goes from topic to topic: found in a hash table,
@@ -22,31 +61,35 @@ template <typename Pointer>
 class Directory {
  public:
   // Null if there is none.
-  Pointer Find(absl::string_view name) const {
-    const Shard& shard = ShardOf(name);
+  Pointer Find(const DirectoryKey& key) const {
+    const Shard& shard = ShardOf(key);
     absl::ReaderMutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(name);
+    const auto it = shard.entries.find(key);
     return it == shard.entries.end() ? Pointer() : it->second;
   }
 
-  // Has what Find will look at, and `pointer->Prefetch()`, brought into the cache, if there is an
-  // entry that looks like it. Neither it nor its name is read, so nothing is waited for.
-  void Prefetch(absl::string_view name) const {
-    const Shard& shard = ShardOf(name);
+  // For what is looked for soon. Where objects are many, neither the table's entry nor the object
+  // is in the cache, and the one leads to the other: Prefetch first has the entry brought there
+  // and, called once more a little later, what Find will look at and `pointer->Prefetch()`. Goes by
+  // the few bits that the table has of a name, so now and then it is another's.
+  enum class Ahead { kEntry, kObject };
+  void Prefetch(const DirectoryKey& key, Ahead what) const {
+    const Shard& shard = ShardOf(key);
     absl::ReaderMutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(Glance{name});
+    const auto it = shard.entries.find(Glance{key.hash()});
     if (it == shard.entries.end()) return;
-    __builtin_prefetch(it->first.data());
+    if (what == Ahead::kEntry) return PrefetchLines(&*it, sizeof(*it));
+    PrefetchLines(it->first.data(), 1);
     it->second->Prefetch();
   }
 
   // The entry of that name, made by `make` if there is none. `make` may refuse by returning null.
   // Sets `made`.
   template <typename Make>
-  Pointer FindOrMake(absl::string_view name, Make&& make, bool* made) {
-    Shard& shard = ShardOf(name);
+  Pointer FindOrMake(const DirectoryKey& key, Make&& make, bool* made) {
+    Shard& shard = ShardOf(key);
     absl::MutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(name);
+    const auto it = shard.entries.find(key);
     *made = it == shard.entries.end();
     if (!*made) return it->second;
     Pointer pointer = make();
@@ -58,24 +101,24 @@ class Directory {
   }
 
   // Takes `pointer` out. False: the name is gone, or another's by now.
-  bool RemoveIf(absl::string_view name, const Pointer& pointer) {
-    Shard& shard = ShardOf(name);
+  bool RemoveIf(const DirectoryKey& key, const Pointer& pointer) {
+    Shard& shard = ShardOf(key);
     absl::MutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(name);
+    const auto it = shard.entries.find(key);
     if (it == shard.entries.end() || it->second != pointer) return false;
-    shard.ordered.erase(name);
+    shard.ordered.erase(key.name());
     shard.entries.erase(it);
     return true;
   }
 
   // Takes it out; null if there is none.
-  Pointer Remove(absl::string_view name) {
-    Shard& shard = ShardOf(name);
+  Pointer Remove(const DirectoryKey& key) {
+    Shard& shard = ShardOf(key);
     absl::MutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(name);
+    const auto it = shard.entries.find(key);
     if (it == shard.entries.end()) return Pointer();
     Pointer pointer = it->second;
-    shard.ordered.erase(name);
+    shard.ordered.erase(key.name());
     shard.entries.erase(it);
     return pointer;
   }
@@ -114,19 +157,21 @@ class Directory {
   }
 
  private:
-  // A name that is compared by what the table itself has of its keys.
+  // Stands for any name of that hash. Comparing it reads nothing of the entry.
   struct Glance {
-    absl::string_view name;
+    size_t hash;
   };
   struct Hash {
     using is_transparent = void;
     size_t operator()(absl::string_view name) const { return absl::HashOf(name); }
-    size_t operator()(Glance glance) const { return absl::HashOf(glance.name); }
+    size_t operator()(const DirectoryKey& key) const { return key.hash(); }
+    size_t operator()(Glance glance) const { return glance.hash; }
   };
   struct Equal {
     using is_transparent = void;
     bool operator()(absl::string_view a, absl::string_view b) const { return a == b; }
-    bool operator()(absl::string_view a, Glance b) const { return a.size() == b.name.size(); }
+    bool operator()(absl::string_view a, const DirectoryKey& b) const { return a == b.name(); }
+    bool operator()(const absl::string_view&, Glance) const { return true; }
   };
   struct Shard {
     mutable absl::Mutex mutex;
@@ -135,13 +180,8 @@ class Directory {
     absl::btree_map<absl::string_view, Pointer> ordered ABSL_GUARDED_BY(mutex);
   };
 
-  const Shard& ShardOf(absl::string_view name) const { return shards_[IndexOf(name)]; }
-  Shard& ShardOf(absl::string_view name) { return shards_[IndexOf(name)]; }
-  // Not by the tables' hash, which is another one in each process.
-  static size_t IndexOf(absl::string_view name) {
-    return std::hash<std::string_view>()({name.data(), name.size()}) >>
-           (std::numeric_limits<size_t>::digits - kShardBits);
-  }
+  const Shard& ShardOf(const DirectoryKey& key) const { return shards_[key.shard(kShardBits)]; }
+  Shard& ShardOf(const DirectoryKey& key) { return shards_[key.shard(kShardBits)]; }
 
   static constexpr int kShardBits = 4;
   std::array<Shard, size_t{1} << kShardBits> shards_;

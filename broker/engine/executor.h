@@ -6,6 +6,9 @@ namespace estiba {
 class Runnable {
  public:
   virtual void RunTurn() = 0;
+  // By who will run it soon and has something else to do meanwhile: has memory that the turn looks
+  // at brought into the cache.
+  virtual void PrefetchTurn() const {}
   // For executors: links runnables that wait for their turn.
   Runnable* next_runnable = nullptr;
 

@@ -134,6 +134,7 @@ class Subscription final : public Actor {
   Delivery NextDelivery(const Consumer& consumer, uint32_t ready);
   uint32_t MostMessages(const Consumer& consumer, uint32_t ready) const;
   // From the front of the redeliveries, which are not empty, what has the same attempt and fits.
+  Delivery TakeNext(uint32_t max_messages, uint64_t max_bytes);
   Delivery TakeRedeliveries(uint32_t max_messages, uint32_t ready, uint64_t max_bytes);
 
   // The messages are to be delivered again, after a time, except those that the topic has given up.

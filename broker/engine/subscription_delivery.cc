@@ -120,13 +120,24 @@ Delivery Subscription::NextDelivery(const Consumer& consumer, uint32_t ready) {
     return TakeOrdered(consumer, MostMessages(consumer, ready), max_bytes);
   }
   if (config_.filter != nullptr) return TakeMatching(MostMessages(consumer, ready), max_bytes);
-  const Run run = cursor_.Peek(static_cast<uint32_t>(max_bytes), MostMessages(consumer, ready));
-  if (run.empty() || run.first < pass_over_) return {};
-  if (MayHaveExpired(*run.segment)) {
-    return TakeMatching(MostMessages(consumer, ready), max_bytes);
+  return TakeNext(MostMessages(consumer, ready), max_bytes);
+}
+
+Delivery Subscription::TakeNext(uint32_t max_messages, uint64_t max_bytes) {
+  Delivery delivery;
+  while (delivery.messages() < max_messages && delivery.bytes() < max_bytes && !delivery.full()) {
+    const uint64_t room = max_bytes - delivery.bytes();
+    const Run run = cursor_.Peek(static_cast<uint32_t>(room), max_messages - delivery.messages());
+    if (run.empty() || run.first < pass_over_) break;
+    // The first message alone may be larger.
+    if (run.bytes > room && !delivery.empty()) break;
+    if (MayHaveExpired(*run.segment)) {
+      return delivery.empty() ? TakeMatching(max_messages, max_bytes) : delivery;
+    }
+    cursor_.Advance(run);
+    delivery.Add(run);
   }
-  cursor_.Advance(run);
-  return Delivery(run, 1);
+  return delivery;
 }
 
 Delivery Subscription::TakeRedeliveries(uint32_t max_messages, uint32_t ready, uint64_t max_bytes) {

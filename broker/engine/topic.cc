@@ -25,16 +25,16 @@ void PublishCommand::Run() { topic_->Take(this); }
 
 Topic::Topic(std::string name, const TopicConfig& config, const Surroundings& surroundings)
     : Actor(surroundings.executor),
-      name_(std::move(name)),
       config_(config),
       around_(surroundings),
-      create_time_ms_(around_.clock.WallMillis()),
-      incarnation_(around_.incarnations->Next()),
+      name_(std::move(name)),
       storage_(std::make_shared<Storage>(around_.memory, config.budget_bytes)),
       log_(storage_),
+      create_time_ms_(around_.clock.WallMillis()),
       keep_(log_.At(1)),
       left_behind_charge_(storage_),
       producers_charge_(storage_),
+      incarnation_(around_.incarnations->Next()),
       producers_(Limit() == 0 ? std::numeric_limits<uint64_t>::max() : Limit() / kProducerShare),
       dedup_(config.dedup_window_ms,
              Limit() == 0 ? std::numeric_limits<uint64_t>::max() : Limit() / kProducerShare) {
@@ -52,11 +52,10 @@ uint64_t Topic::Limit() const {
 // --- Publishing ---------------------------------------------------------------------------------
 
 void Topic::Prefetch() const {
-  constexpr ptrdiff_t kLine = 64;
-  const char* const end = reinterpret_cast<const char*>(&subscriptions_mutex_);
-  for (const char* p = reinterpret_cast<const char*>(this); p < end; p += kLine) {
-    __builtin_prefetch(p, /*rw=*/1);
-  }
+  PrefetchLines(this, 2 * kCacheLine);
+  PrefetchLines(&log_, kCacheLine);
+  PrefetchLines(&answered_, 3 * kCacheLine);
+  PrefetchLines(&waiting_publishes_, sizeof(waiting_publishes_));
 }
 
 void Topic::Publish(PublishCommand* command) {

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "broker/base/clock.h"
+#include "broker/base/prefetch.h"
 #include "broker/engine/actor.h"
 #include "broker/engine/bookkeeping.h"
 #include "broker/engine/config.h"
@@ -45,7 +46,7 @@ using SubscriptionPtr = boost::intrusive_ptr<Subscription>;
 // Threads: any, for every public member; state changes in the topic's turns.
 // Lifetime: reference-counted; the registry holds it until it is deleted, publishers and
 // subscriptions may hold it longer and are then answered with ABORTED.
-class Topic final : public Actor, private BudgetWaiter {
+class alignas(kCacheLine) Topic final : public Actor, private BudgetWaiter {
  public:
   struct Surroundings {
     Executor& executor;
@@ -70,6 +71,7 @@ class Topic final : public Actor, private BudgetWaiter {
 
   // Has what a publish looks at brought into the cache. Reads nothing, so any thread.
   void Prefetch() const;
+  void PrefetchTurn() const override { log_.Prefetch(); }
   // Appends the batch and answers it (PublishCommand::Done): before this returns if the topic is
   // idle and has room; later if it is busy or, under kBlock, full.
   void Publish(PublishCommand* command);
@@ -223,47 +225,48 @@ class Topic final : public Actor, private BudgetWaiter {
   uint64_t EarliestUnconsumed();
   void NoteHeld();
 
-  const std::string name_;
+  // What every publish looks at lies in few cache lines, those that Prefetch asks for: the order is
+  // of use. All but configuration is turn state.
   const TopicConfig config_;
   Surroundings around_;
-  const int64_t create_time_ms_;
-  const uint64_t incarnation_;
+  const std::string name_;
   const std::shared_ptr<Storage> storage_;
-
-  // Turn state. First what every publish looks at (Prefetch).
   Log log_;
+  const int64_t create_time_ms_;
   absl::InlinedVector<PublishCommand*, 2> answered_;  // Done is due at the end of the turn
-  boost::container::deque<PublishCommand*> waiting_publishes_;
+  std::atomic<bool> deleted_{false};
+  bool appended_ = false;
+  bool scheduled_ = false;  // in this turn
+  WaitList<Subscription> waiting_;
+  size_t detached_ = 0;  // since the last WakeSubscriptions
+  // EarliestUnconsumed of this turn, for the next that comes in it, and how many have that place:
+  // where subscriptions come and go in numbers, walking all of them for each would have them come
+  // faster than they go. 0: not known.
+  uint64_t earliest_ = 0;
   // Without subscriptions, what is kept for the first that comes: from a place on, and what the
   // last private subscription had been sent without consuming it.
   Cursor keep_;
   IntervalMap<Redelivery> left_behind_;
   Bookkeeping left_behind_charge_;
   Bookkeeping producers_charge_;  // and ids
-  std::atomic<bool> deleted_{false};
-  bool appended_ = false;
-  bool scheduled_ = false;  // in this turn
-  // EarliestUnconsumed of this turn, for the next that comes in it, and how many have that place:
-  // where subscriptions come and go in numbers, walking all of them for each would have them come
-  // faster than they go. 0: not known.
-  uint64_t earliest_ = 0;
-  size_t earliest_holders_ = 0;
-  WaitList<Subscription> waiting_;
   TopicCounters counters_;
+  size_t earliest_holders_ = 0;
+  // What is consumed is kept while a subscription asks for it: how many do, and where it begins.
+  size_t retaining_ = 0;
+  Cursor history_;
+  boost::container::deque<PublishCommand*> waiting_publishes_;
+
+  const uint64_t incarnation_;
 
   // Changed in turns only; the mutex is for Stats, which reads from outside.
   mutable absl::Mutex subscriptions_mutex_;
   std::vector<SubscriptionPtr> subscriptions_;
-  // What is consumed is kept while a subscription asks for it: how many do, and where it begins.
-  size_t retaining_ = 0;
-  Cursor history_;
   std::vector<SnapshotPtr> snapshots_;
   bool waiting_for_budget_ = false;
   ProducerTable producers_;
   DedupTable dedup_;
-  size_t detached_ = 0;              // since the last WakeSubscriptions
-  uint64_t size_checked_bytes_ = 0;  // published_bytes when retention by size was looked at last
   boost::container::deque<AgeMark> age_marks_;  // with retention by age, oldest first
+  uint64_t size_checked_bytes_ = 0;  // published_bytes when retention by size was looked at last
   bool retention_timer_ = false;
   std::unique_ptr<Schedule> schedule_;  // null: nothing is scheduled
   // By their times. One that comes earlier than all is set beside the others, as they cannot be

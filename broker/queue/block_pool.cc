@@ -37,6 +37,9 @@ void Allow([[maybe_unused]] char* data, [[maybe_unused]] size_t bytes, [[maybe_u
 #endif
 }
 
+// How far a slab's memory is populated beyond what is taken.
+constexpr uint32_t kAheadPages = 16;
+
 uint32_t Logarithm(uint32_t pages) { return static_cast<uint32_t>(std::bit_width(pages)) - 1; }
 
 }  // namespace
@@ -97,15 +100,17 @@ bool BlockPool::IsRun(size_t bytes) const {
 
 Block BlockPool::AllocateRun(size_t bytes) {
   const uint32_t pages = static_cast<uint32_t>(bytes / Slab::kPageBytes);
-  const auto take = [&](Slab* slab, bool* held) {
-    const Block taken{slab->At(slab->Take(pages, held)), slab, static_cast<uint32_t>(bytes)};
-    Enlist(slab);
-    unused_bytes_ = std::min(unused_bytes_, idle_bytes_);
-    return taken;
-  };
   Block block;
   bool held = false;
-  bool populate = false;
+  Slab::Pages ahead{0, 0};
+  const auto take = [&](Slab* slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const Slab::Pages taken = slab->Take(pages, &held);
+    block = {slab->At(taken), slab, static_cast<uint32_t>(bytes)};
+    const bool may_keep = Kept() + kAheadPages * size_t{Slab::kPageBytes} <= MostKept();
+    if (!held && may_keep) ahead = slab->TakeEmpty(taken, kAheadPages);
+    Enlist(slab);
+    unused_bytes_ = std::min(unused_bytes_, idle_bytes_);
+  };
   {
     absl::MutexLock lock(&mutex_);
     Slab* slab = FindSlab(pages);
@@ -114,21 +119,29 @@ Block BlockPool::AllocateRun(size_t bytes) {
     } else if (!kept_.empty()) {
       slab = MakeSlab(TakeKept(), /*resident=*/true);
     }
-    if (slab != nullptr) block = take(slab, &held);
-    populate = Kept() + (common_bytes_ - bytes) <= MostKept();
+    if (slab != nullptr) take(slab);
   }
   if (block.data == nullptr) {
-    char* const base = Map(common_bytes_, populate);
+    char* const base = Map(common_bytes_, /*populate=*/false);
     if (base == nullptr) return {};
     absl::MutexLock lock(&mutex_);
-    block = take(MakeSlab(base, populate), &held);
+    take(MakeSlab(base, /*resident=*/false));
   }
   Allow(block.data, bytes, true);
-  if (!held) {
-    PopulatePages(block.data, bytes);
-    Shed();
-  }
+  if (!held) PopulateRun(block, bytes, ahead);
   return block;
+}
+
+void BlockPool::PopulateRun(const Block& block, size_t bytes, const Slab::Pages& ahead) {
+  // Meanwhile the pages ahead are nobody else's.
+  PopulatePages(block.data, bytes + size_t{ahead.count} * Slab::kPageBytes);
+  if (ahead.count > 0) {
+    absl::MutexLock lock(&mutex_);
+    Delist(block.slab);
+    block.slab->Give(ahead);
+    Enlist(block.slab);
+  }
+  Shed();
 }
 
 void BlockPool::FreeRun(const Block& block, size_t bytes) {

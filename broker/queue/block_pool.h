@@ -28,7 +28,7 @@ struct Block {
 // A new block of the common size holds no memory yet. Its owner, who fills it from its front, has
 // it hold some more just before (Populate): what nobody gets to costs nothing, what is written to
 // is in the cache, and one call costs less than a page fault for each page. Others hold memory from
-// the beginning.
+// the beginning; a slab gets it in steps, as its runs are taken.
 //
 // Threads: any. Allocation and release are a few thousand a second where few topics are busy, and
 // a few hundred thousand where many are; the mutex is held for 50 ns at a time, but while free
@@ -72,6 +72,9 @@ class BlockPool {
 
   bool IsRun(size_t bytes) const;
   Block AllocateRun(size_t bytes);
+  // Has a run that was taken hold memory, and the pages after it, which were taken with it and are
+  // given back.
+  void PopulateRun(const Block& block, size_t bytes, const Slab::Pages& ahead);
   void FreeRun(const Block& block, size_t bytes);
   // Gives back what is kept and may not be, as so much has been charged for.
   void Shed();

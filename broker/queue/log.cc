@@ -12,7 +12,9 @@ namespace {
 constexpr int64_t kVeryFastMs = 10;
 constexpr int64_t kFastMs = 1000;
 constexpr int64_t kSlowMs = 30'000;
-constexpr uint64_t kSmall = 32 << 10;
+// Segments may be so large in any case, or such a part of what is held.
+constexpr uint64_t kSmall = 8 << 10;
+constexpr uint64_t kSmallPart = 8;
 
 }  // namespace
 
@@ -133,16 +135,17 @@ bool Log::Append(const char* records, uint32_t bytes, uint32_t count, int64_t no
     PushSegment(std::move(segment));
   }
   end_sequence_.store(first + count, std::memory_order_relaxed);
+  next_place_ = tail_->NextPlace();
   return true;
 }
 
 SegmentPtr Log::MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms,
                             uint64_t* prepaid) {
   // Twice the size where the last segment filled up fast, half where it took long. A large one is
-  // not to be empty for the most part if nothing more comes: it grows to a quarter of what is held,
+  // not to be empty for the most part if nothing more comes: it grows to an eighth of what is held,
   // beyond that only if it will be full in no time, and stays so only while it fills up fast.
   const int64_t age_ms = now_ms - last_segment_ms_;
-  const uint64_t most = std::max(kSmall, held_bytes_ / 4);
+  const uint64_t most = std::max(kSmall, held_bytes_ / kSmallPart);
   uint32_t usual = next_capacity_;
   if (age_ms < kFastMs) {
     const uint32_t twice = std::min(usual * 2, storage_->memory->max_segment_bytes);

@@ -80,6 +80,9 @@ class Log {
   [[nodiscard]] bool Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
                             int64_t wall_ms, const AppendExtra& extra = {});
 
+  // Has what the next Append looks at brought into the cache.
+  void Prefetch() const { tail_->Prefetch(next_place_); }
+
   // The sequence that the next message gets. Any thread; only advisory for other threads than the
   // writer's, which learn of messages through their cursor.
   uint64_t end_sequence() const { return end_sequence_.load(std::memory_order_relaxed); }
@@ -129,8 +132,10 @@ class Log {
   // A segment for `bytes` more, of the size the topic's traffic asks for if the budget allows.
   SegmentPtr MakeSegment(uint32_t bytes, uint64_t base_sequence, int64_t now_ms, uint64_t* prepaid);
 
-  // What an append looks at comes first: topics are many, and each is out of the cache.
+  // What an append looks at comes first, in a cache line: topics are many, and each is out of the
+  // cache.
   Segment* tail_ = nullptr;
+  Segment::Place next_place_;
   int64_t last_wall_ms_ = 0;
   Atomic<uint64_t> end_sequence_{1};
   uint64_t held_bytes_ = 0;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "broker/base/prefetch.h"
 #include "broker/queue/record.h"
 
 namespace estiba {
@@ -144,6 +145,18 @@ void Segment::Append(const char* records, uint32_t bytes, uint32_t count, int64_
   // S1: publishes the messages and, for readers that come by the end, their index entries and
   // times.
   end_.store((uint64_t{used} + bytes) << 32 | (index + count), std::memory_order_release);
+}
+
+Segment::Place Segment::NextPlace() const {
+  const uint32_t used = static_cast<uint32_t>(end_.load(std::memory_order_relaxed) >> 32);
+  const uint32_t entries = entries_.load(std::memory_order_relaxed);
+  return {block_ + used, block_ + (capacity_ & ~3u) - (entries + 1) * sizeof(IndexEntry)};
+}
+
+void Segment::Prefetch(const Place& place) const {
+  PrefetchLines(this, sizeof(Segment) + kCacheLine);
+  PrefetchLines(place.record, 3 * kCacheLine);
+  PrefetchLines(place.entry, 1);
 }
 
 Segment::End Segment::end() const {

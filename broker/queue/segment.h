@@ -103,6 +103,16 @@ class Segment : public boost::intrusive_ref_counter<Segment> {
   void Append(const char* records, uint32_t bytes, uint32_t count, int64_t now_ms,
               int64_t expiry_ms = kNeverExpires);
 
+  // Where the next append writes, a message and its index entry.
+  struct Place {
+    const char* record = nullptr;
+    const char* entry = nullptr;
+  };
+  // Writer.
+  Place NextPlace() const;
+  // Has what an append looks at brought into the cache. Reads nothing of the segment.
+  void Prefetch(const Place& place) const;
+
   // What has been published: a release/acquire pair with Append.
   End end() const;
   uint64_t base_sequence() const { return base_sequence_; }

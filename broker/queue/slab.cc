@@ -77,6 +77,19 @@ void Slab::Give(const Pages& pages) {
   Measure();
 }
 
+Slab::Pages Slab::TakeEmpty(const Pages& after, uint32_t most) {
+  const uint32_t first = after.first + after.count;
+  const uint32_t end =
+      std::min({pages_, first + most, free_.Next(first, false), resident_.Next(first, true)});
+  if (first >= end) return {first, 0};
+  const Pages pages{first, end - first};
+  free_.Set(pages, false);
+  resident_.Set(pages, true);
+  free_pages_ -= pages.count;
+  Measure();
+  return pages;
+}
+
 Slab::Pages Slab::PagesAt(const char* data, size_t bytes) const {
   return {static_cast<uint32_t>((data - base_) / kPageBytes),
           static_cast<uint32_t>(bytes / kPageBytes)};

@@ -41,6 +41,9 @@ class Slab {
   // then on; `held`: they did before.
   Pages Take(uint32_t count, bool* held);
   void Give(const Pages& pages);
+  // Takes the free pages right after some, at most so many, as far as they hold no memory. They do
+  // from then on.
+  Pages TakeEmpty(const Pages& after, uint32_t most);
   Pages PagesAt(const char* data, size_t bytes) const;
 
   // A run of at most `most` free pages that hold memory, at or after a page; none: count is 0. They

@@ -24,6 +24,26 @@ constexpr size_t kMostHeldBytes = 16 << 10;
 // How many events go before what was asked to run after them.
 constexpr int kMostBefore = 16;
 
+// Runnables in the order in which they came.
+class RunQueue {
+ public:
+  void Push(Runnable* runnable) {
+    runnable->next_runnable = nullptr;
+    *end_ = runnable;
+    end_ = &runnable->next_runnable;
+  }
+  bool empty() const { return first_ == nullptr; }
+  // Takes all of them; a chain through next_runnable.
+  Runnable* TakeAll() {
+    end_ = &first_;
+    return std::exchange(first_, nullptr);
+  }
+
+ private:
+  Runnable* first_ = nullptr;
+  Runnable** end_ = &first_;
+};
+
 // A thread that serves a queue.
 class EventLoop {
  public:
@@ -31,7 +51,9 @@ class EventLoop {
       : queue_(queue), executor_(executor) {}
 
   void Serve();
-  void RunAfterEvents(Runnable* runnable);
+  void RunAfterEvents(Runnable* runnable) { after_.Push(runnable); }
+  bool taking() const { return taking_; }
+  void RunWhenTaken(Runnable* runnable) { when_taken_.Push(runnable); }
 
  private:
   // The next event, and whether it was there already. False: the queue was shut down.
@@ -52,9 +74,9 @@ class EventLoop {
   void* tag_ = nullptr;
   bool ok_ = false;
   bool at_once_ = false;
-  // What is to run after the events that are there; a chain through next_runnable, oldest first.
-  Runnable* after_ = nullptr;
-  Runnable** after_end_ = &after_;
+  bool taking_ = false;  // messages, whose consequences wait
+  RunQueue when_taken_;
+  RunQueue after_;
   int before_ = 0;  // events since there is something to run after them
 };
 
@@ -81,7 +103,7 @@ void EventLoop::Serve() {
 bool EventLoop::Next() {
   const Clock::time_point before = Clock::now();
   bool found = false;
-  if (after_ != nullptr) {
+  if (!after_.empty()) {
     found = before_++ < kMostBefore && TryNext();
     if (!found) RunAfter();
   }
@@ -95,6 +117,7 @@ int EventLoop::ServeTogether() {
   int held = 0;
   size_t bytes = 0;
   executor_.Hold();
+  taking_ = true;
   for (;;) {
     const size_t read = Call::MessageBytes(tag_, ok_);
     messages += read > 0;
@@ -105,8 +128,14 @@ int EventLoop::ServeTogether() {
     }
     if (!CompleteAndTake()) break;
   }
+  taking_ = false;
+  for (Runnable* runnable = when_taken_.TakeAll(); runnable != nullptr;) {
+    Runnable* next = runnable->next_runnable;
+    runnable->RunTurn();
+    runnable = next;
+  }
   executor_.Release();
-  if (after_ != nullptr && (before_ += held) >= kMostBefore) RunAfter();
+  if (!after_.empty() && (before_ += held) >= kMostBefore) RunAfter();
   return messages;
 }
 
@@ -124,17 +153,9 @@ bool EventLoop::CompleteAndTake() {
   return static_cast<grpc::internal::CompletionQueueTag*>(tag)->FinalizeResult(&tag_, &ok_);
 }
 
-void EventLoop::RunAfterEvents(Runnable* runnable) {
-  runnable->next_runnable = nullptr;
-  *after_end_ = runnable;
-  after_end_ = &runnable->next_runnable;
-}
-
 void EventLoop::RunAfter() {
-  Runnable* runnable = std::exchange(after_, nullptr);
-  after_end_ = &after_;
   before_ = 0;
-  while (runnable != nullptr) {
+  for (Runnable* runnable = after_.TakeAll(); runnable != nullptr;) {
     Runnable* next = runnable->next_runnable;
     executor_.Run(runnable);
     runnable = next;
@@ -149,6 +170,10 @@ void ServeEvents(grpc::CompletionQueue& queue, Executor& executor) {
   loop.Serve();
   this_loop = nullptr;
 }
+
+bool TakingTogether() { return this_loop != nullptr && this_loop->taking(); }
+
+void RunWhenTaken(Runnable* runnable) { this_loop->RunWhenTaken(runnable); }
 
 void RunAfterEvents(Executor& executor, Runnable* runnable) {
   if (this_loop == nullptr) return executor.Run(runnable);

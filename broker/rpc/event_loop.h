@@ -16,6 +16,11 @@ namespace estiba {
 // there yet.
 void ServeEvents(grpc::CompletionQueue& queue, Executor& executor);
 
+// Whether this thread is taking messages in that came together, and something to run on it when it
+// has: before their consequences.
+bool TakingTogether();
+void RunWhenTaken(Runnable* runnable);
+
 // As Executor::Run; but on a thread that serves events only after those that are there already, or
 // a few dozen of them. For what is cheaper together and keeps no message waiting, such as answers;
 // looking for events that are there takes a microsecond.

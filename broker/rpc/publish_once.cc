@@ -81,8 +81,7 @@ void PublishOnce::OnRead(grpc::ByteBuffer* message) {
   };
   if (context_.draining.load(std::memory_order_relaxed)) return refuse(ShuttingDown());
   if (absl::Status status = batch->Check(); !status.ok()) return refuse(std::move(status));
-  absl::StatusOr<TopicPtr> topic =
-      context_.broker.UseTopic({batch->topic().data(), batch->topic().size()});
+  absl::StatusOr<TopicPtr> topic = context_.broker.UseTopic(batch->topic());
   if (!topic.ok()) return refuse(topic.status());
   topic_ = *std::move(topic);
   topic_->Publish(batch);

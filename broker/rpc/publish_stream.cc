@@ -57,6 +57,8 @@ class PublishStream::Batch final : public PublishCommand, public Event {
   void GoOnTo(TopicPtr topic) { then_ = std::move(topic); }
 
   PublishRequestView request;
+  // What its topic is found by, if it has been looked for already. The bytes are the request's.
+  DirectoryKey topic_key;
 
  private:
   ReceivedBytes request_bytes_;
@@ -106,6 +108,19 @@ class PublishStream::Ending final : public Event {
   const bool broken_;
 };
 
+class PublishStream::Forwarder final : public Runnable {
+ public:
+  explicit Forwarder(boost::intrusive_ptr<PublishStream> stream) : stream_(std::move(stream)) {}
+
+  void RunTurn() override {
+    stream_->Forward();
+    delete this;
+  }
+
+ private:
+  const boost::intrusive_ptr<PublishStream> stream_;
+};
+
 PublishStream::PublishStream(RpcContext& context, CallPtr call)
     : context_(context), call_(std::move(call)) {}
 
@@ -127,10 +142,10 @@ void PublishStream::OnRead(grpc::ByteBuffer* message) {
 void PublishStream::Submit(grpc::ByteBuffer* message) {
   auto* batch = new Batch(this, message);
   const uint32_t size = batch->size();
-  // While the batch is read, memory brings the topic that it goes to.
-  const std::string_view topic_ahead = PeekTopic(batch->request_bytes().view());
-  if (!topic_ahead.empty() && topic_ahead != topic_name_) {
-    context_.broker.PrefetchTopic({topic_ahead.data(), topic_ahead.size()});
+  if (size >= kWorthGathering) {
+    // While it is read, memory brings the topic that it goes to.
+    const std::string_view topic = PeekTopic(batch->request_bytes().view());
+    if (GoesElsewhere(topic)) context_.broker.PrefetchTopic(topic);
   }
   if (!batch->request_bytes().ok() ||
       !ParsePublishRequest(batch->request_bytes().view(), &batch->request)) {
@@ -157,12 +172,16 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
   const uint32_t before = unanswered_bytes_.fetch_add(size, std::memory_order_seq_cst);
   unanswered_.fetch_add(1, std::memory_order_relaxed);
   activity_.Count(batch->count, batch->bytes);
-  const TopicPtr topic = Route(batch);
-  in_topics_.fetch_add(1, std::memory_order_relaxed);
-  if (topic != nullptr) {
-    topic->Publish(batch);
+  to_forward_.push_back(batch);
+  if (!TakingTogether()) {
+    Forward();
   } else {
-    batch->Done();
+    // Several go to several topics, all of which memory brings at the same time.
+    if (GoesElsewhere(batch->request.topic)) {
+      batch->topic_key = batch->request.topic;
+      context_.broker.PrefetchTopicEntry(batch->topic_key);
+    }
+    if (to_forward_.size() == 1) RunWhenTaken(new Forwarder(this));
   }
   if (answer_now) Push(new AnswerAll);
   const uint32_t delay_ms = max_answer_delay_ms_.load(std::memory_order_relaxed);
@@ -175,6 +194,22 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
       read_paused_.exchange(false, std::memory_order_seq_cst)) {
     call_->Read();
   }
+}
+
+void PublishStream::Forward() {
+  for (const Batch* batch : to_forward_) {
+    if (!batch->topic_key.name().empty()) context_.broker.PrefetchTopic(batch->topic_key);
+  }
+  for (Batch* batch : to_forward_) {
+    const TopicPtr topic = Route(batch);
+    in_topics_.fetch_add(1, std::memory_order_relaxed);
+    if (topic != nullptr) {
+      topic->Publish(batch);
+    } else {
+      batch->Done();
+    }
+  }
+  to_forward_.clear();
 }
 
 void PublishStream::ReadFirst(PublishRequestView& request) {
@@ -239,7 +274,8 @@ TopicPtr PublishStream::Route(Batch* batch) {
   if (topic_name_.empty()) {
     return refuse(absl::InvalidArgumentError("topic: is required in the first request"));
   }
-  absl::StatusOr<TopicPtr> found = context_.broker.UseTopic(topic_name_);
+  absl::StatusOr<TopicPtr> found =
+      context_.broker.UseTopic(batch->topic_key.name().empty() ? topic_name_ : batch->topic_key);
   if (!found.ok()) return refuse(found.status());
   if (topic_ != nullptr && !IsAlone()) {
     // Behind those that the deleted topic has not answered yet.

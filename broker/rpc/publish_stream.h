@@ -3,8 +3,10 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
-#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_set.h"
 #include "broker/engine/topic.h"
 #include "broker/queue/mailbox.h"
 #include "broker/rpc/call.h"
@@ -55,7 +57,15 @@ class PublishStream final : public CallHandler, private Runnable {
   class ReadsDone;
   class Ending;
 
+  // Calls Forward, once.
+  class Forwarder;
+
+  // Reads a batch, which Forward hands on to its topic together with others that have come.
   void Submit(grpc::ByteBuffer* message);
+  void Forward();
+  bool GoesElsewhere(std::string_view topic) const {
+    return !topic.empty() && topic != topic_name_;
+  }
   // The topic that it goes to, also if it is refused (batch->result is set then), as answers keep
   // their order. Null: refused, and there is no such topic.
   TopicPtr Route(Batch* batch);
@@ -80,9 +90,10 @@ class PublishStream final : public CallHandler, private Runnable {
   StreamActivity activity_;
 
   // Reading side.
+  std::vector<Batch*> to_forward_;
   TopicPtr topic_;
   // Others, where batches may still wait for room.
-  absl::btree_set<TopicPtr> left_topics_;
+  absl::flat_hash_set<TopicPtr> left_topics_;
   std::string topic_name_;
   std::string producer_;
   bool first_request_ = true;

@@ -47,6 +47,8 @@ void ThreadExecutor::Run(Runnable* runnable) {
   local.running = true;
   int runs = 0;
   do {
+    // Much of what a turn waits for is memory, where each is of another topic.
+    if (local.head != nullptr) local.head->PrefetchTurn();
     if (runs++ < kMaxInline) {
       runnable->RunTurn();
     } else {

@@ -83,7 +83,8 @@ TEST_CASE("Directory: finds, keeps what is there, removes, and lets the maker re
 
 TEST_CASE("Directory: prefetching finds by what the table itself has of a name") {
   Directory<NamedPtr> directory;
-  directory.Prefetch("nobody");
+  using Ahead = Directory<NamedPtr>::Ahead;
+  for (const Ahead ahead : {Ahead::kEntry, Ahead::kObject}) directory.Prefetch("nobody", ahead);
   std::vector<NamedPtr> all;
   for (int i = 0; i < 1'000; ++i) {
     bool made = false;
@@ -95,11 +96,13 @@ TEST_CASE("Directory: prefetching finds by what the table itself has of a name")
   int met = 0;
   for (const NamedPtr& named : all) {
     const int before = *named->prefetched;
-    directory.Prefetch(named->name());
+    directory.Prefetch(named->name(), Ahead::kEntry);
+    REQUIRE(*named->prefetched == before);
+    directory.Prefetch(named->name(), Ahead::kObject);
     met += *named->prefetched - before;
   }
   CHECK(met > 900);
-  directory.Prefetch("");
+  directory.Prefetch("", Ahead::kObject);
 }
 
 TEST_CASE("Broker: creating, finding and deleting topics says what is wrong") {

@@ -74,6 +74,54 @@ TEST_CASE("Delivery: credit and frame size hold over all runs of a frame") {
   CHECK(few->frames.back().sequences == Numbers{9, 11});
 }
 
+TEST_CASE("Delivery: a frame goes on in the next segment, as far as credit and frame size let it") {
+  struct Case {
+    uint32_t frame_bytes;
+    uint64_t credit;
+    Numbers frame;
+  };
+  // Four messages fill a segment.
+  const std::vector<Case> cases = {{64 << 10, 0, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
+                                   {64 << 10, 4, {1, 2, 3, 4}},
+                                   {64 << 10, 6, {1, 2, 3, 4, 5, 6}},
+                                   {4'900, 0, {1, 2, 3, 4}},
+                                   {5'100, 0, {1, 2, 3, 4, 5}},
+                                   {8'200, 0, {1, 2, 3, 4, 5, 6, 7, 8}}};
+  for (const Case& c : cases) {
+    BrokerOptions options;
+    options.frame_bytes = c.frame_bytes;
+    Fixture f(options);
+    const TopicPtr topic = f.Topic("t");
+    const SubscriptionPtr s = f.Subscribe("s", "t");
+    for (int i = 0; i < 10; ++i) {
+      f.Publish(topic, {std::string(1'000, 'x')});
+      f.world.AdvanceAndSettle(2'000);  // segments stay of a page
+    }
+    const StreamPtr consumer = f.Consume(s, Explicit(c.credit));
+    f.Take(s, consumer);
+    REQUIRE_FALSE(consumer->frames.empty());
+    CHECK(consumer->frames[0].sequences == c.frame);
+    f.Ack(s, consumer, 1, 10);
+  }
+}
+
+TEST_CASE("Delivery: a message larger than a frame goes alone, also behind a segment's end") {
+  BrokerOptions options;
+  options.frame_bytes = 32 << 10;
+  Fixture f(options);
+  const TopicPtr topic = f.Topic("t");
+  const SubscriptionPtr s = f.Subscribe("s", "t");
+  f.Publish(topic, {"1", "2"});
+  f.Publish(topic, {std::string(100'000, 'x')});
+  f.Publish(topic, {"4"});
+  const StreamPtr consumer = f.Consume(s, Explicit());
+  f.Take(s, consumer);
+  REQUIRE(consumer->frames.size() == 3);
+  CHECK(consumer->frames[0].sequences == Numbers{1, 2});
+  CHECK(consumer->frames[1].sequences == Numbers{3});
+  CHECK(consumer->frames[2].sequences == Numbers{4});
+}
+
 TEST_CASE("Delivery: consumers that are ready share what is scattered") {
   Fixture f;
   const TopicPtr topic = f.Topic("t");

@@ -29,9 +29,10 @@ std::vector<v1::BatchResult> Answers(PublishStream& stream, size_t count) {
 TEST_CASE("Batches for several topics go pipelined over one stream and are all answered in order") {
   BrokerUnderTest broker;
   PublishStream stream(broker.client, kPublish);
-  constexpr int kBatches = 300;
+  constexpr int kBatches = 2'000;
+  constexpr int kTopics = 40;
   for (int i = 0; i < kBatches; ++i) {
-    REQUIRE(stream.Write(Batch(absl::StrCat("t", i % 3), static_cast<uint64_t>(i + 1),
+    REQUIRE(stream.Write(Batch(absl::StrCat("t", i % kTopics), static_cast<uint64_t>(i + 1),
                                {absl::StrCat(i), absl::StrCat(i, "b")})));
   }
   stream.HalfClose();
@@ -43,20 +44,21 @@ TEST_CASE("Batches for several topics go pipelined over one stream and are all a
   for (const v1::BatchResult& answer : answers) {
     REQUIRE_FALSE(answer.has_error());
     REQUIRE(answer.count() == 2);
-    const uint64_t topic = (answer.batch() - 1) % 3;
-    const uint64_t index = (answer.batch() - 1) / 3;
+    const uint64_t topic = (answer.batch() - 1) % kTopics;
+    const uint64_t index = (answer.batch() - 1) / kTopics;
     CHECK(answer.first_sequence() == index * 2 + 1);
     CHECK(last_batch[topic] < answer.batch());
     last_batch[topic] = answer.batch();
   }
-  for (int topic = 0; topic < 3; ++topic) {
+  constexpr size_t kEach = 2 * kBatches / kTopics;
+  for (int topic = 0; topic < kTopics; ++topic) {
     SubscribeStream consumer(broker.client, StartOf(absl::StrCat("t", topic)));
-    const std::vector<Received> messages = consumer.Take(200);
-    REQUIRE(messages.size() == 200);
+    const std::vector<Received> messages = consumer.Take(kEach);
+    REQUIRE(messages.size() == kEach);
     for (size_t i = 0; i < messages.size(); ++i) {
       CHECK(messages[i].sequence == i + 1);
       CHECK(messages[i].data ==
-            absl::StrCat(3 * (i / 2) + static_cast<size_t>(topic), i % 2 == 0 ? "" : "b"));
+            absl::StrCat(kTopics * (i / 2) + static_cast<size_t>(topic), i % 2 == 0 ? "" : "b"));
     }
   }
 }

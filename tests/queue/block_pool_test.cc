@@ -267,6 +267,28 @@ TEST_CASE("Block pool: free pages go back where nobody needed them since the las
   pool.Free(again, 8 * kPage);
 }
 
+TEST_CASE("Block pool: a slab gets its memory in steps, as its pages are taken") {
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
+  constexpr size_t kPages = kCommon / kPage;
+  const auto resident = [](const Block& first) {
+    size_t pages = 0;
+    while (pages < kPages && Resident(first.data + pages * kPage)) ++pages;
+    return pages;
+  };
+  const Block first = pool.Allocate(kPage);
+  const size_t step = resident(first);
+  CHECK(step > 1);
+  REQUIRE(step < kPages);
+  std::vector<Block> more;
+  while (more.size() + 1 < step) more.push_back(pool.Allocate(kPage));
+  CHECK(resident(first) == step);
+  more.push_back(pool.Allocate(kPage));
+  CHECK(resident(first) == 2 * step);
+  pool.Free(first, kPage);
+  for (const Block& block : more) pool.Free(block, kPage);
+}
+
 TEST_CASE("Block pool: a new block holds memory as far as it is filled") {
   Budget budget(0);
   BlockPool pool(kCommon, budget);

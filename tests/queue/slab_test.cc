@@ -38,6 +38,14 @@ struct Model {
     return static_cast<uint32_t>(pages.size());
   }
 
+  uint32_t EmptyFrom(uint32_t first, uint32_t most) const {
+    uint32_t count = 0;
+    while (count < most && first + count < pages.size() && pages[first + count] == State::kEmpty) {
+      ++count;
+    }
+    return count;
+  }
+
   std::vector<State> pages;
 };
 
@@ -61,6 +69,16 @@ TEST_CASE("Slab: does what a plain list of pages does") {
         REQUIRE(held == !model.AnyIs(State::kEmpty, pages));
         model.Set(pages, State::kTaken);
         taken.push_back(pages);
+        if (choice == 0) {
+          const uint32_t most = 1 + static_cast<uint32_t>(random() % 20);
+          const Slab::Pages ahead = slab.TakeEmpty(pages, most);
+          REQUIRE(ahead.count == model.EmptyFrom(pages.first + count, most));
+          if (ahead.count > 0) {
+            REQUIRE(ahead.first == pages.first + count);
+            model.Set(ahead, State::kTaken);
+            taken.push_back(ahead);
+          }
+        }
       } else if (choice < 9 && !taken.empty()) {
         std::swap(taken[random() % taken.size()], taken.back());
         const Slab::Pages pages = taken.back();
