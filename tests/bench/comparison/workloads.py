@@ -32,8 +32,8 @@ class Workload:
     also: tuple = ()         # further figures worth a line of the table
 
 
-def estiba(*options, name="estiba", peer="estiba", share=1.0):
-    return Side(name, "estiba", peer, options=options, share=share)
+def estiba(*options, name="estiba", peer="estiba", server="estiba", share=1.0):
+    return Side(name, server, peer, options=options, share=share)
 
 
 def relay(*options, server="relay"):
@@ -62,6 +62,11 @@ def redis_streams(share=1.0):
 
 def stuck(name, number, server="estiba", *options):
     return Side(name, server, program="stuck_consumer_bench", options=("--stuck", number, *options))
+
+
+def many_topics(server="estiba"):
+    return (estiba("--topics", 10_000, name="with", peer="estiba-stream", server=server),
+            estiba(name="without", peer="estiba-stream", server=server))
 
 
 def _rate(name, rate):
@@ -104,15 +109,17 @@ WORKLOADS = (
              (estiba(), relay(server="relay-threads")), ("--size", 128, "--batch", 1), 100_000, warmup=10_000),
     Workload("topics-10000", "128 bytes in batches of 64, over 10,000 topics on one stream / to 1 topic: processor time of "
              "the server for each message published", "cpu_filling",
-             (estiba("--topics", 10_000, name="with", peer="estiba-stream"),
-              estiba(name="without", peer="estiba-stream")),
-             ("--size", 128, "--batch", 64, "--backlog"), 3_000_000, warmup=1_280_000, fresh=True,
+             many_topics(), ("--size", 128, "--batch", 64, "--backlog"), 3_000_000, warmup=1_280_000, fresh=True,
              also=("publish_rate",)),
-    Workload("topics-10000-single", "the same, each message a batch of its own", "cpu_filling",
-             (estiba("--topics", 10_000, name="with", peer="estiba-stream"),
-              estiba(name="without", peer="estiba-stream")),
-             ("--size", 128, "--batch", 1, "--backlog"), 400_000, warmup=20_000, fresh=True,
+    Workload("topics-10000-reserved", "the same with --memory-reserve=1GiB", "cpu_filling",
+             many_topics("estiba-reserved"), ("--size", 128, "--batch", 64, "--backlog"), 3_000_000,
+             warmup=1_280_000, fresh=True, also=("publish_rate",)),
+    Workload("topics-10000-single", "over 10,000 topics / to 1 topic, each message a batch of its own", "cpu_filling",
+             many_topics(), ("--size", 128, "--batch", 1, "--backlog"), 400_000, warmup=20_000, fresh=True,
              also=("publish_rate",)),
+    Workload("topics-10000-single-reserved", "the same with --memory-reserve=1GiB", "cpu_filling",
+             many_topics("estiba-reserved"), ("--size", 128, "--batch", 1, "--backlog"), 400_000, warmup=20_000,
+             fresh=True, also=("publish_rate",)),
     Workload("idle-subscriptions", "128 bytes, beside 10,000 idle subscriptions of other topics / without: processor time of "
              "the server for each message", "cpu",
              (estiba("--idle-subscriptions", 10_000, name="with"), estiba(name="without")),
