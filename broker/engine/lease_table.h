@@ -33,7 +33,7 @@ struct Redelivery {
 
 // The leases of a subscription, by sequence.
 //
-// Bookkeeping: one entry for each delivered frame, not for each message; acks out of order cut
+// Bookkeeping: one entry for each run of a frame, not for each message; acks out of order cut
 // entries in two. Bound: the consumers' credit.
 // Threads: one at a time (the subscription's turn).
 class LeaseTable {

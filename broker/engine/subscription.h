@@ -133,8 +133,9 @@ class Subscription final : public Actor {
   // The next messages for a consumer; empty: nothing to deliver.
   Delivery NextDelivery(const Consumer& consumer, uint32_t ready);
   uint32_t MostMessages(const Consumer& consumer, uint32_t ready) const;
-  // From the front of the redeliveries, which are not empty, what has the same attempt and fits.
+  // From the log; where nothing is filtered or ordered.
   Delivery TakeNext(uint32_t max_messages, uint64_t max_bytes);
+  // From the front of the redeliveries, which are not empty, what has the same attempt and fits.
   Delivery TakeRedeliveries(uint32_t max_messages, uint32_t ready, uint64_t max_bytes);
 
   // The messages are to be delivered again, after a time, except those that the topic has given up.

@@ -106,8 +106,8 @@ Block BlockPool::AllocateRun(size_t bytes) {
   const auto take = [&](Slab* slab) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const Slab::Pages taken = slab->Take(pages, &held);
     block = {slab->At(taken), slab, static_cast<uint32_t>(bytes)};
-    const bool may_keep = Kept() + kAheadPages * size_t{Slab::kPageBytes} <= MostKept();
-    if (!held && may_keep) ahead = slab->TakeEmpty(taken, kAheadPages);
+    const uint64_t kept = Kept() + (slab->idle_pages() + kAheadPages) * size_t{Slab::kPageBytes};
+    if (!held && kept <= MostKept()) ahead = slab->TakeEmpty(taken, kAheadPages);
     Enlist(slab);
     unused_bytes_ = std::min(unused_bytes_, idle_bytes_);
   };
@@ -147,30 +147,33 @@ void BlockPool::PopulateRun(const Block& block, size_t bytes, const Slab::Pages&
 void BlockPool::FreeRun(const Block& block, size_t bytes) {
   Allow(block.data, bytes, false);
   Slab* const slab = block.slab;
-  char* gone = nullptr;
+  bool keep = false;
+  bool full = false;
   {
     absl::MutexLock lock(&mutex_);
     Delist(slab);
     slab->Give(slab->PagesAt(block.data, bytes));
     Enlist(slab);
-    // The run is still charged.
-    const uint64_t most = MostKept() + bytes;
-    if (slab->free_pages() * size_t{Slab::kPageBytes} == common_bytes_) {
-      Delist(slab);
-      Allow(slab->base(), common_bytes_, true);
-      // (A page or two that hold no memory are populated by their faults.)
-      const bool worth = slab->idle_pages() == slab->free_pages() || Kept() < LeastKept(bytes);
-      if (worth && Kept() + common_bytes_ <= most) {
-        kept_.push_back(slab->base());
-      } else {
-        gone = slab->base();
-      }
-      delete slab;
-    } else if (Kept() > most) {
-      EmptyPages(Kept() - most);
+    if (slab->free_pages() * size_t{Slab::kPageBytes} < common_bytes_) {
+      // The run is still charged.
+      const uint64_t most = MostKept() + bytes;
+      if (Kept() > most) EmptyPages(Kept() - most);
+      return;
     }
+    Delist(slab);
+    full = slab->idle_pages() == slab->free_pages();
+    keep = slab->idle_pages() >= slab->free_pages() / 2 || Kept() < LeastKept(bytes);
   }
-  if (gone != nullptr) munmap(gone, common_bytes_);
+  // Nobody else's any more.
+  char* const base = slab->base();
+  delete slab;
+  Allow(base, common_bytes_, true);
+  if (keep) {
+    if (!full) PopulatePages(base, common_bytes_);
+    absl::MutexLock lock(&mutex_);
+    if (Kept() + common_bytes_ <= MostKept() + bytes) return kept_.push_back(base);
+  }
+  munmap(base, common_bytes_);
 }
 
 Slab* BlockPool::MakeSlab(char* base, bool resident) {

@@ -155,6 +155,7 @@ Segment::Place Segment::NextPlace() const {
 
 void Segment::Prefetch(const Place& place) const {
   PrefetchLines(this, sizeof(Segment) + kCacheLine);
+  if (place.record == nullptr) return;
   PrefetchLines(place.record, 3 * kCacheLine);
   PrefetchLines(place.entry, 1);
 }

@@ -289,6 +289,21 @@ TEST_CASE("Block pool: a slab gets its memory in steps, as its pages are taken")
   for (const Block& block : more) pool.Free(block, kPage);
 }
 
+TEST_CASE("Block pool: a slab that comes free is kept, whole, if half of it held memory") {
+  Budget budget(0);
+  BlockPool pool(kCommon, budget);
+  constexpr size_t kHalf = kCommon / 2;
+  for (const bool half : {false, true}) {
+    const size_t bytes = half ? kHalf : kPage;
+    pool.Free(pool.Allocate(bytes), bytes);
+    const Block block = pool.Allocate(kCommon);
+    CHECK(block.resident == (half ? kCommon : 0));
+    if (half) CHECK(Resident(block.data + kCommon - kPage));
+    pool.Free(block, kCommon);
+    for (int i = 0; i < 3; ++i) pool.Trim();
+  }
+}
+
 TEST_CASE("Block pool: a new block holds memory as far as it is filled") {
   Budget budget(0);
   BlockPool pool(kCommon, budget);
