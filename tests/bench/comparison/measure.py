@@ -13,6 +13,23 @@ class MeasureError(Exception):
     """A run gave no figures."""
 
 
+def turns(chosen, rounds, peers):
+    """(round, workload, place of the figures among the workload's, side), as they are to be run.
+
+    With servers just started each round has a pair in either order: whoever comes second writes into memory that the
+    first has just given up, which a virtual machine may have at hand while other memory has to come from its host.
+    """
+    for number in range(rounds):
+        for workload in chosen:
+            if number > 0 and workload.once:
+                continue
+            sides = [side for side in workload.sides if not peers or side.peer in peers or not side.peer]
+            orders = (sides, sides[::-1]) if workload.fresh and not workload.once else (sides,)
+            for turn, order in enumerate(orders):
+                for side in order:
+                    yield number, workload, number * len(orders) + turn, side
+
+
 class Measurement:
     """Collects a report for every workload, round and side."""
 
@@ -27,14 +44,12 @@ class Measurement:
 
     def run(self, chosen, rounds, peers):
         """{workload name: [{side name: report} for each round]}"""
-        plan = [(number, workload, side) for number in range(rounds) for workload in chosen
-                for side in workload.sides
-                if (number == 0 or not workload.once) and (not peers or side.peer in peers or not side.peer)]
+        plan = list(turns(chosen, rounds, peers))
         results = {workload.name: [] for workload in chosen}
-        for at, (number, workload, side) in enumerate(plan):
+        for at, (number, workload, place, side) in enumerate(plan):
             start = time.monotonic()
             of_rounds = results[workload.name]
-            while len(of_rounds) <= number:
+            while len(of_rounds) <= place:
                 of_rounds.append({})
             try:
                 report = self._run_side(workload, side)
@@ -44,7 +59,7 @@ class Measurement:
                 self.failed.append(str(error))
                 continue
             self._seconds[workload.name, side.name] = time.monotonic() - start
-            of_rounds[number][side.name] = report
+            of_rounds[place][side.name] = report
             self._tell(number, rounds, workload, side, report, plan[at + 1:])
         return results
 
@@ -96,7 +111,7 @@ class Measurement:
             text = f"p50 {report['latency_us']['p50']:.0f} us, p99 {report['latency_us']['p99']:.0f} us"
         known = list(self._seconds.values())
         usual = sum(known) / len(known)
-        seconds = sum(self._seconds.get((w.name, s.name), usual) for _, w, s in left)
+        seconds = sum(self._seconds.get((w.name, s.name), usual) for _, w, _, s in left)
         print(f"round {number + 1} of {rounds}  {workload.name:<24} {side.name:<14} {text:<28} "
               f"about {seconds / 60:.0f} min left", file=self._log, flush=True)
 

@@ -92,7 +92,8 @@ def _pair_table(record):
 
 def environment_line(record):
     e = record["environment"]
-    rounds = max(len(entry["rounds"]) for entry in record["workloads"])
+    counts = {len(entry["rounds"]) for entry in record["workloads"]} - {1} or {1}
+    rounds = " or ".join(str(count) for count in sorted(counts))
     return (f"Median (least-most) of {rounds} rounds in turns; the backlog once. {e['date']}, commit {e['commit']}"
             f"{' with uncommitted changes' if e['uncommitted_changes'] else ''}; {e['cpu']}, {e['cores']} cores, "
             f"{e['memory_gib']} GiB; {e['system']}, {e['kernel']}, load {e['load_average_before']} before; {e['compiler']}, "

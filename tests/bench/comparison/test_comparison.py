@@ -8,7 +8,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.dont_write_bytecode = True
 
-from comparison import figures, plots, report, workloads  # noqa: E402
+from comparison import figures, measure, plots, report, workloads  # noqa: E402
 
 
 def run_of(rate, p99=1.0):
@@ -34,6 +34,18 @@ class ComparisonTest(unittest.TestCase):
         self.assertTrue(figures.judge(bar, rounds)["met"])
         rounds = [{"estiba": run_of(rate), "nats": run_of(10)} for rate in (29, 29, 90)]
         self.assertFalse(figures.judge(bar, rounds)["met"])
+
+    def test_with_servers_just_started_either_side_comes_first_as_often(self):
+        names = ("batches-128", "topics-10000", "backlog")
+        chosen = [workloads.BY_NAME[name] for name in names]
+        turns = [(number, workload.name, place, side.name) for number, workload, place, side
+                 in measure.turns(chosen, 2, {"estiba", "estiba-stream", "nats"})]
+        of_first = [("batches-128", 0, "estiba"), ("batches-128", 0, "nats"),
+                    ("topics-10000", 0, "with"), ("topics-10000", 0, "without"),
+                    ("topics-10000", 1, "without"), ("topics-10000", 1, "with"), ("backlog", 0, "estiba")]
+        self.assertEqual([turn[1:] for turn in turns if turn[0] == 0], of_first)
+        self.assertEqual([turn[1:3] for turn in turns if turn[0] == 1],
+                         [("batches-128", 1)] * 2 + [("topics-10000", 2)] * 2 + [("topics-10000", 3)] * 2)
 
     def test_a_bar_on_latency_wants_less(self):
         bar = next(bar for bar in workloads.BARS if bar.workload == "open-loop-20k")
