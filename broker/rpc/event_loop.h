@@ -16,8 +16,8 @@ namespace estiba {
 // there yet.
 void ServeEvents(grpc::CompletionQueue& queue, Executor& executor);
 
-// Whether this thread is taking messages in that came together, and something to run on it when it
-// has: before their consequences.
+// Whether this thread is taking messages in that came together; and, only then, something to run on
+// it when it has taken them in: before their consequences.
 bool TakingTogether();
 void RunWhenTaken(Runnable* runnable);
 

@@ -75,8 +75,12 @@ class RawStream {
   RawStream(const RawStream&) = delete;
   RawStream& operator=(const RawStream&) = delete;
 
-  // False: the stream is over.
-  bool Write(const Request& request) { return stream_->Write(request); }
+  // False: the stream is over. more: it may be kept back, to go together with the next.
+  bool Write(const Request& request, bool more = false) {
+    grpc::WriteOptions options;
+    if (more) options.set_buffer_hint();
+    return stream_->Write(request, options);
+  }
   void HalfClose() { stream_->WritesDone(); }
   bool Read(Response* response) { return stream_->Read(response); }
   void Cancel() { context_.TryCancel(); }
