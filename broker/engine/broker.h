@@ -70,14 +70,12 @@ class Broker {
   // `config` as it is: defaults are the caller's business.
   absl::StatusOr<TopicPtr> CreateTopic(absl::string_view name, const TopicConfig& config);
   absl::StatusOr<TopicPtr> GetTopic(absl::string_view name) const;
-  // For what is published soon, should there be such a topic: has what leads to it brought into the
-  // cache, and what a publish looks at.
-  void PrefetchTopicEntry(const DirectoryKey& name) const {
-    topics_->Prefetch(name, Directory<TopicPtr>::Ahead::kEntry);
-  }
-  void PrefetchTopic(const DirectoryKey& name) const {
-    topics_->Prefetch(name, Directory<TopicPtr>::Ahead::kObject);
-  }
+  // For what is published soon, should there be such a topic: has what a publish looks at brought
+  // into the cache.
+  void PrefetchTopic(const DirectoryKey& name) const { topics_->Prefetch(name); }
+  // Several topics at once, where there are such; see Directory::FindAll.
+  using WantedTopic = Directory<TopicPtr>::Wanted;
+  void FindTopics(absl::Span<WantedTopic* const> all) const { topics_->FindAll(all); }
   // For publishing and subscribing: makes a missing topic with the defaults, if that is on.
   absl::StatusOr<TopicPtr> UseTopic(const DirectoryKey& key);
   absl::Status DeleteTopic(absl::string_view name);

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstdint>
-#include <functional>
 #include <limits>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -14,7 +13,9 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "broker/base/prefetch.h"
+#include "broker/base/striped_mutex.h"
 
 namespace estiba {
 
@@ -28,16 +29,10 @@ class DirectoryKey {
   requires std::convertible_to<Name, std::string_view> ||
       std::convertible_to<Name, absl::string_view>
       DirectoryKey(const Name& name)  // NOLINT(google-explicit-constructor)
-      : name_(ViewOf(name)),
-        hash_(absl::HashOf(name_)),
-        shard_(std::hash<std::string_view>()({name_.data(), name_.size()})) {}
+      : name_(ViewOf(name)), hash_(absl::HashOf(name_)) {}
 
   absl::string_view name() const { return name_; }
   size_t hash() const { return hash_; }
-  // Not by the tables' hash, which is another one in each process.
-  uint32_t shard(int bits) const {
-    return static_cast<uint32_t>(shard_ >> (std::numeric_limits<size_t>::digits - bits));
-  }
 
  private:
   template <typename Name>
@@ -51,109 +46,93 @@ class DirectoryKey {
 
   absl::string_view name_;
   size_t hash_ = 0;
-  size_t shard_ = 0;
 };
 
-// Objects by their names (`pointer->name()`, which does not change), in shards. Used when a stream
-// opens, and for each batch of a stream that goes from topic to topic: found in a hash table,
-// listed from a tree. Threads: any.
+// Objects by their names (`pointer->name()`, which does not change). Looked up when a stream opens,
+// and for each batch of a stream that goes from topic to topic; changed seldom. Found in a hash
+// table, listed from a tree. Threads: any.
 template <typename Pointer>
 class Directory {
  public:
   // Null if there is none.
   Pointer Find(const DirectoryKey& key) const {
-    const Shard& shard = ShardOf(key);
-    absl::ReaderMutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(key);
-    return it == shard.entries.end() ? Pointer() : it->second;
+    StripedReaderLock lock(&mutex_);
+    return FindHere(key);
   }
 
-  // For what is looked for soon. Where objects are many, neither the table's entry nor the object
-  // is in the cache, and the one leads to the other: Prefetch first has the entry brought there
-  // and, called once more a little later, what Find will look at and `pointer->Prefetch()`. Goes by
-  // the few bits that the table has of a name, so now and then it is another's.
-  enum class Ahead { kEntry, kObject };
-  void Prefetch(const DirectoryKey& key, Ahead what) const {
-    const Shard& shard = ShardOf(key);
-    absl::ReaderMutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(Glance{key.hash()});
-    if (it == shard.entries.end()) return;
-    if (what == Ahead::kEntry) return PrefetchLines(&*it, sizeof(*it));
-    PrefetchLines(it->first.data(), 1);
-    it->second->Prefetch();
+  // Something that is looked for, and what is found.
+  struct Wanted {
+    DirectoryKey key;
+    Pointer found;
+  };
+  // Several at once, each as by Find. Where objects are many, neither the table's entry nor the
+  // object is in the cache, and the one leads to the other: here memory brings all of the first at
+  // the same time, then all of the second.
+  void FindAll(absl::Span<Wanted* const> all) const {
+    StripedReaderLock lock(&mutex_);
+    for (const Wanted* wanted : all) entries_.prefetch(wanted->key);
+    for (const Wanted* wanted : all) PrefetchHere(wanted->key);
+    for (Wanted* wanted : all) wanted->found = FindHere(wanted->key);
+  }
+
+  // For what is looked for soon: has what Find will look at brought into the cache, and calls
+  // `pointer->Prefetch()`. Goes by the few bits that the table has of a name, so now and then it is
+  // another's.
+  void Prefetch(const DirectoryKey& key) const {
+    StripedReaderLock lock(&mutex_);
+    PrefetchHere(key);
   }
 
   // The entry of that name, made by `make` if there is none. `make` may refuse by returning null.
-  // Sets `made`.
+  // Sets `made`. Others find what there is meanwhile.
   template <typename Make>
   Pointer FindOrMake(const DirectoryKey& key, Make&& make, bool* made) {
-    Shard& shard = ShardOf(key);
-    absl::MutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(key);
-    *made = it == shard.entries.end();
-    if (!*made) return it->second;
-    Pointer pointer = make();
+    absl::MutexLock changing(&changing_);
+    Pointer pointer = Find(key);
+    *made = pointer == nullptr;
+    if (!*made) return pointer;
+    pointer = make();
     if (pointer) {
-      shard.entries.emplace(pointer->name(), pointer);
-      shard.ordered.emplace(pointer->name(), pointer);
+      StripedMutexLock lock(&mutex_);
+      entries_.emplace(pointer->name(), pointer);
+      ordered_.emplace(pointer->name(), pointer);
     }
     return pointer;
   }
 
   // Takes `pointer` out. False: the name is gone, or another's by now.
   bool RemoveIf(const DirectoryKey& key, const Pointer& pointer) {
-    Shard& shard = ShardOf(key);
-    absl::MutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(key);
-    if (it == shard.entries.end() || it->second != pointer) return false;
-    shard.ordered.erase(key.name());
-    shard.entries.erase(it);
-    return true;
+    return RemoveWhere(key, [&](const Pointer& found) { return found == pointer; }) != nullptr;
   }
 
   // Takes it out; null if there is none.
   Pointer Remove(const DirectoryKey& key) {
-    Shard& shard = ShardOf(key);
-    absl::MutexLock lock(&shard.mutex);
-    const auto it = shard.entries.find(key);
-    if (it == shard.entries.end()) return Pointer();
-    Pointer pointer = it->second;
-    shard.ordered.erase(key.name());
-    shard.entries.erase(it);
-    return pointer;
+    return RemoveWhere(key, [](const Pointer&) { return true; });
   }
 
-  // The first `limit` entries after a name, in the order of names, that match.
+  // The first `limit` entries after a name, in the order of names, that match. Of what comes and
+  // goes meanwhile some may be missing.
   template <typename Match>
   std::vector<Pointer> List(absl::string_view after, size_t limit, Match&& match) const {
     std::vector<Pointer> found;
-    for (const Shard& shard : shards_) {
-      absl::ReaderMutexLock lock(&shard.mutex);
-      size_t taken = 0;
-      for (auto it = after.empty() ? shard.ordered.begin() : shard.ordered.upper_bound(after);
-           it != shard.ordered.end() && taken < limit; ++it) {
-        if (!match(it->second)) continue;
-        found.push_back(it->second);
-        ++taken;
+    std::string last(after);
+    for (bool more = true; more;) {
+      StripedReaderLock lock(&mutex_);
+      auto it = last.empty() ? ordered_.begin() : ordered_.upper_bound(last);
+      for (int i = 0; i < kListedAtOnce && it != ordered_.end() && found.size() < limit; ++i) {
+        if (match(it->second)) found.push_back(it->second);
+        if (i == kListedAtOnce - 1) last.assign(it->first.data(), it->first.size());
+        ++it;
       }
+      more = it != ordered_.end() && found.size() < limit;
     }
-    std::sort(found.begin(), found.end(),
-              [](const Pointer& a, const Pointer& b) { return a->name() < b->name(); });
-    if (found.size() > limit) found.resize(limit);
     return found;
   }
 
-  // All that match, in an order that is the same in each process.
+  // All that match.
   template <typename Match>
   std::vector<Pointer> All(Match&& match) const {
-    std::vector<Pointer> found;
-    for (const Shard& shard : shards_) {
-      absl::ReaderMutexLock lock(&shard.mutex);
-      for (const auto& [name, pointer] : shard.ordered) {
-        if (match(pointer)) found.push_back(pointer);
-      }
-    }
-    return found;
+    return List("", std::numeric_limits<size_t>::max(), std::forward<Match>(match));
   }
 
  private:
@@ -179,18 +158,39 @@ class Directory {
 #endif
     }
   };
-  struct Shard {
-    mutable absl::Mutex mutex;
-    // Both by the object's own copy of its name.
-    absl::flat_hash_map<absl::string_view, Pointer, Hash, Equal> entries ABSL_GUARDED_BY(mutex);
-    absl::btree_map<absl::string_view, Pointer> ordered ABSL_GUARDED_BY(mutex);
-  };
 
-  const Shard& ShardOf(const DirectoryKey& key) const { return shards_[key.shard(kShardBits)]; }
-  Shard& ShardOf(const DirectoryKey& key) { return shards_[key.shard(kShardBits)]; }
+  Pointer FindHere(const DirectoryKey& key) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    const auto it = entries_.find(key);
+    return it == entries_.end() ? Pointer() : it->second;
+  }
 
-  static constexpr int kShardBits = 4;
-  std::array<Shard, size_t{1} << kShardBits> shards_;
+  void PrefetchHere(const DirectoryKey& key) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    const auto it = entries_.find(Glance{key.hash()});
+    if (it == entries_.end()) return;
+    PrefetchLines(it->first.data(), 1);
+    it->second->Prefetch();
+  }
+
+  template <typename Match>
+  Pointer RemoveWhere(const DirectoryKey& key, Match&& match) {
+    absl::MutexLock changing(&changing_);
+    StripedMutexLock lock(&mutex_);
+    const auto it = entries_.find(key);
+    if (it == entries_.end() || !match(it->second)) return Pointer();
+    Pointer pointer = it->second;
+    ordered_.erase(key.name());
+    entries_.erase(it);
+    return pointer;
+  }
+
+  // How many a list looks at before it lets others change something.
+  static constexpr int kListedAtOnce = 1024;
+
+  absl::Mutex changing_;  // held by who changes something, before mutex_
+  mutable StripedMutex mutex_;
+  // Both by the object's own copy of its name.
+  absl::flat_hash_map<absl::string_view, Pointer, Hash, Equal> entries_ ABSL_GUARDED_BY(mutex_);
+  absl::btree_map<absl::string_view, Pointer> ordered_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace estiba

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 namespace estiba {
 
 // Something that can be run; in practice an Actor with commands in its mailbox.
@@ -14,6 +16,29 @@ class Runnable {
 
  protected:
   ~Runnable() = default;
+};
+
+// Runnables in the order in which they came, linked through next_runnable.
+class RunQueue {
+ public:
+  bool empty() const { return head_ == nullptr; }
+  Runnable* front() const { return head_; }
+  void Push(Runnable* runnable) {
+    runnable->next_runnable = nullptr;
+    (head_ == nullptr ? head_ : tail_->next_runnable) = runnable;
+    tail_ = runnable;
+  }
+  // Null: empty.
+  Runnable* Pop() {
+    Runnable* const first = head_;
+    if (first != nullptr) head_ = first->next_runnable;
+    return first;
+  }
+  RunQueue TakeAll() { return std::exchange(*this, RunQueue()); }
+
+ private:
+  Runnable* head_ = nullptr;
+  Runnable* tail_ = nullptr;
 };
 
 // Runs what has become runnable. Comes in from outside: threads in the daemon, a seeded scheduler

@@ -69,6 +69,7 @@ void Topic::Take(PublishCommand* command) {
   const bool refused = !command->result.status.ok();
   if (config_.full_policy == FullPolicy::kBlock && !refused) counters_.blocked_batches.Add(1);
   waiting_publishes_.push_back(command);
+  command->Waits(*this);
   RetryWaiting();
 }
 

@@ -24,26 +24,6 @@ constexpr size_t kMostHeldBytes = 16 << 10;
 // How many events go before what was asked to run after them.
 constexpr int kMostBefore = 16;
 
-// Runnables in the order in which they came.
-class RunQueue {
- public:
-  void Push(Runnable* runnable) {
-    runnable->next_runnable = nullptr;
-    *end_ = runnable;
-    end_ = &runnable->next_runnable;
-  }
-  bool empty() const { return first_ == nullptr; }
-  // Takes all of them; a chain through next_runnable.
-  Runnable* TakeAll() {
-    end_ = &first_;
-    return std::exchange(first_, nullptr);
-  }
-
- private:
-  Runnable* first_ = nullptr;
-  Runnable** end_ = &first_;
-};
-
 // A thread that serves a queue.
 class EventLoop {
  public:
@@ -129,11 +109,7 @@ int EventLoop::ServeTogether() {
     if (!CompleteAndTake()) break;
   }
   taking_ = false;
-  for (Runnable* runnable = when_taken_.TakeAll(); runnable != nullptr;) {
-    Runnable* next = runnable->next_runnable;
-    runnable->RunTurn();
-    runnable = next;
-  }
+  while (Runnable* runnable = when_taken_.Pop()) runnable->RunTurn();
   executor_.Release();
   if (!after_.empty() && (before_ += held) >= kMostBefore) RunAfter();
   return messages;
@@ -155,11 +131,8 @@ bool EventLoop::CompleteAndTake() {
 
 void EventLoop::RunAfter() {
   before_ = 0;
-  for (Runnable* runnable = after_.TakeAll(); runnable != nullptr;) {
-    Runnable* next = runnable->next_runnable;
-    executor_.Run(runnable);
-    runnable = next;
-  }
+  RunQueue all = after_.TakeAll();
+  while (Runnable* runnable = all.Pop()) executor_.Run(runnable);
 }
 
 }  // namespace

@@ -20,7 +20,16 @@ class PublishStream::Batch final : public PublishCommand, public Event {
   Batch(boost::intrusive_ptr<PublishStream> stream, grpc::ByteBuffer* message)
       : request_bytes_(message), stream_(std::move(stream)) {}
 
+  void Waits(Topic& topic) override {
+    waits_in_ = &topic;
+    stream_->Enter(this);
+  }
+
   void Done() override {
+    if (waits_in_ != nullptr) {
+      stream_->Leave(this);
+      waits_in_ = nullptr;
+    }
     if (then_ != nullptr && absl::IsAborted(result.status)) {
       result = {};
       return std::exchange(then_, nullptr)->Publish(this);
@@ -55,14 +64,16 @@ class PublishStream::Batch final : public PublishCommand, public Event {
   const ReceivedBytes& request_bytes() const { return request_bytes_; }
   // Where it goes on to from the deleted topic that it is given to.
   void GoOnTo(TopicPtr topic) { then_ = std::move(topic); }
+  const TopicPtr& waits_in() const { return waits_in_; }
 
   PublishRequestView request;
-  // What its topic is found by, if it has been looked for already. The bytes are the request's.
-  DirectoryKey topic_key;
+  // Its topic, if it is looked for beforehand. The name's bytes are the request's.
+  Broker::WantedTopic wanted;
 
  private:
   ReceivedBytes request_bytes_;
   TopicPtr then_;
+  TopicPtr waits_in_;  // for room
   boost::intrusive_ptr<PublishStream> stream_;
 };
 
@@ -178,8 +189,8 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
   } else {
     // Several go to several topics, all of which memory brings at the same time.
     if (GoesElsewhere(batch->request.topic)) {
-      batch->topic_key = batch->request.topic;
-      context_.broker.PrefetchTopicEntry(batch->topic_key);
+      batch->wanted.key = batch->request.topic;
+      wanted_topics_.push_back(&batch->wanted);
     }
     if (to_forward_.size() == 1) RunWhenTaken(new Forwarder(this));
   }
@@ -197,8 +208,9 @@ void PublishStream::Submit(grpc::ByteBuffer* message) {
 }
 
 void PublishStream::Forward() {
-  for (const Batch* batch : to_forward_) {
-    if (!batch->topic_key.name().empty()) context_.broker.PrefetchTopic(batch->topic_key);
+  if (!wanted_topics_.empty()) {
+    context_.broker.FindTopics(wanted_topics_);
+    wanted_topics_.clear();
   }
   for (Batch* batch : to_forward_) {
     const TopicPtr topic = Route(batch);
@@ -258,7 +270,7 @@ TopicPtr PublishStream::Route(Batch* batch) {
   };
   // Also a batch that is refused names the topic of those that follow.
   if (!request.topic.empty() && request.topic != topic_name_) {
-    LeaveTopic();
+    topic_ = nullptr;
     topic_name_.assign(request.topic);
   }
   if (context_.draining.load(std::memory_order_relaxed)) return refuse(ShuttingDown());
@@ -274,40 +286,39 @@ TopicPtr PublishStream::Route(Batch* batch) {
   if (topic_name_.empty()) {
     return refuse(absl::InvalidArgumentError("topic: is required in the first request"));
   }
-  absl::StatusOr<TopicPtr> found =
-      context_.broker.UseTopic(batch->topic_key.name().empty() ? topic_name_ : batch->topic_key);
-  if (!found.ok()) return refuse(found.status());
+  TopicPtr found = std::move(batch->wanted.found);
+  if (found == nullptr || found->deleted()) {
+    absl::StatusOr<TopicPtr> used = context_.broker.UseTopic(topic_name_);
+    if (!used.ok()) return refuse(used.status());
+    found = *std::move(used);
+  }
   if (topic_ != nullptr && !IsAlone()) {
     // Behind those that the deleted topic has not answered yet.
-    Remember(*found);
-    batch->GoOnTo(*std::move(found));
+    batch->GoOnTo(std::move(found));
     return topic_;
   }
-  LeaveTopic();
-  topic_ = *std::move(found);
+  topic_ = std::move(found);
   activity_.SetNames(topic_name_, "");
   return topic_;
 }
 
 TopicPtr PublishStream::TopicOfOthers() {
   if (IsAlone()) return nullptr;
-  const absl::StatusOr<TopicPtr> topic = context_.broker.GetTopic(topic_name_);
-  if (!topic.ok()) return nullptr;
-  Remember(*topic);
-  return *topic;
+  return context_.broker.GetTopic(topic_name_).value_or(nullptr);
 }
 
-void PublishStream::LeaveTopic() {
-  if (IsAlone()) {
-    left_topics_.clear();
-  } else if (topic_ != nullptr) {
-    Remember(topic_);
+void PublishStream::Enter(Batch* batch) {
+  {
+    absl::MutexLock lock(&waiting_mutex_);
+    waiting_.insert(batch);
   }
-  topic_ = nullptr;
+  // OnClosed may have looked before.
+  if (abandoned_.load(std::memory_order_relaxed)) batch->waits_in()->DropAbandoned();
 }
 
-void PublishStream::Remember(const TopicPtr& topic) {
-  if (topic->config().full_policy != FullPolicy::kReject) left_topics_.insert(topic);
+void PublishStream::Leave(Batch* batch) {
+  absl::MutexLock lock(&waiting_mutex_);
+  waiting_.erase(batch);
 }
 
 bool PublishStream::IsAlone() const { return in_topics_.load(std::memory_order_acquire) == 0; }
@@ -365,10 +376,12 @@ void PublishStream::OnWritten(bool ok) {
 void PublishStream::OnClosed(bool cancelled) {
   if (id_ != 0) context_.streams.Remove(id_);
   abandoned_.store(true, std::memory_order_relaxed);
-  if (unanswered_.load(std::memory_order_relaxed) > 0) {
-    for (const TopicPtr& topic : left_topics_) topic->DropAbandoned();
-    if (topic_ != nullptr) topic_->DropAbandoned();
+  absl::flat_hash_set<TopicPtr> topics;
+  {
+    absl::MutexLock lock(&waiting_mutex_);
+    for (const Batch* batch : waiting_) topics.insert(batch->waits_in());
   }
+  for (const TopicPtr& topic : topics) topic->DropAbandoned();
   if (!cancelled) return;
   Push(new Ending(absl::CancelledError("the client went away"), /*broken=*/true));
 }

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "broker/engine/topic.h"
+#include "absl/synchronization/mutex.h"
+#include "broker/engine/broker.h"
 #include "broker/queue/mailbox.h"
 #include "broker/rpc/call.h"
 #include "broker/rpc/context.h"
@@ -74,9 +75,9 @@ class PublishStream final : public CallHandler, private Runnable {
   // The topic by the stream's present name, for a batch that is refused and may have others before
   // it there; null: it has none, or there is no such topic.
   TopicPtr TopicOfOthers();
-  void LeaveTopic();
-  // Batches may be waiting for room in it, to be dropped should the stream end.
-  void Remember(const TopicPtr& topic);
+  // A batch waits for room in its topic, to be dropped should the stream end; and does so no more.
+  void Enter(Batch* batch);
+  void Leave(Batch* batch);
   // Whether topics have answered all batches before the one that is being submitted.
   bool IsAlone() const;
   // later: after what else has come; see RunAfterEvents.
@@ -91,9 +92,8 @@ class PublishStream final : public CallHandler, private Runnable {
 
   // Reading side.
   std::vector<Batch*> to_forward_;
+  std::vector<Broker::WantedTopic*> wanted_topics_;  // of those
   TopicPtr topic_;
-  // Others, where batches may still wait for room.
-  absl::flat_hash_set<TopicPtr> left_topics_;
   std::string topic_name_;
   std::string producer_;
   bool first_request_ = true;
@@ -110,6 +110,8 @@ class PublishStream final : public CallHandler, private Runnable {
   // When the first of the answers that are held back came; 0: none is.
   std::atomic<int64_t> gathered_since_ms_{0};
   Mailbox<Event> events_;
+  absl::Mutex waiting_mutex_;
+  absl::flat_hash_set<Batch*> waiting_ ABSL_GUARDED_BY(waiting_mutex_);
 
   // Answering side.
   std::string response_;

@@ -9,25 +9,13 @@
 namespace estiba {
 namespace {
 
-// What this thread has yet to run; a chain through next_runnable, oldest first.
-struct LocalQueue {
-  Runnable* head = nullptr;
-  Runnable* tail = nullptr;
+// What this thread has yet to run, and whether it is at it.
+struct Local {
+  RunQueue queue;
   bool running = false;
-
-  void Push(Runnable* runnable) {
-    runnable->next_runnable = nullptr;
-    (head == nullptr ? head : tail->next_runnable) = runnable;
-    tail = runnable;
-  }
-  Runnable* Pop() {
-    Runnable* runnable = head;
-    if (runnable != nullptr) head = runnable->next_runnable;
-    return runnable;
-  }
 };
 
-thread_local LocalQueue local;
+thread_local Local local;
 
 }  // namespace
 
@@ -43,18 +31,18 @@ ThreadExecutor::ThreadExecutor(size_t threads) : pool_(threads) {
 }
 
 void ThreadExecutor::Run(Runnable* runnable) {
-  if (local.running) return local.Push(runnable);
+  if (local.running) return local.queue.Push(runnable);
   local.running = true;
   int runs = 0;
   do {
     // Much of what a turn waits for is memory, where each is of another topic.
-    if (local.head != nullptr) local.head->PrefetchTurn();
+    if (const Runnable* next = local.queue.front()) next->PrefetchTurn();
     if (runs++ < kMaxInline) {
       runnable->RunTurn();
     } else {
       Defer(runnable);
     }
-    runnable = local.Pop();
+    runnable = local.queue.Pop();
   } while (runnable != nullptr);
   local.running = false;
 }
@@ -63,7 +51,7 @@ void ThreadExecutor::Hold() { local.running = true; }
 
 void ThreadExecutor::Release() {
   local.running = false;
-  if (Runnable* first = local.Pop(); first != nullptr) Run(first);
+  if (Runnable* first = local.queue.Pop(); first != nullptr) Run(first);
 }
 
 void ThreadExecutor::Defer(Runnable* runnable) {

@@ -1,6 +1,7 @@
 // Actors and notices, under the seeded executor.
 #include "broker/engine/actor.h"
 
+#include <array>
 #include <vector>
 
 #include "broker/engine/notice.h"
@@ -27,6 +28,31 @@ class Recorder final : public Actor {
  private:
   void EndTurn() override { ++ends; }
 };
+
+TEST_CASE("RunQueue: gives them back in order, and those taken together without what comes after") {
+  struct Numbered final : Runnable {
+    void RunTurn() override {}
+  };
+  std::array<Numbered, 4> all;
+  RunQueue queue;
+  CHECK(queue.empty());
+  CHECK(queue.front() == nullptr);
+  CHECK(queue.Pop() == nullptr);
+  for (int round = 0; round < 2; ++round) {
+    queue.Push(&all[0]);
+    queue.Push(&all[1]);
+    CHECK(queue.front() == &all[0]);
+    CHECK(queue.Pop() == &all[0]);
+    queue.Push(&all[2]);
+    RunQueue taken = queue.TakeAll();
+    CHECK(queue.empty());
+    queue.Push(&all[3]);
+    for (Numbered* expected : {&all[1], &all[2]}) CHECK(taken.Pop() == expected);
+    CHECK(taken.empty());
+    CHECK(queue.Pop() == &all[3]);
+    CHECK(queue.Pop() == nullptr);
+  }
+}
 
 TEST_CASE("Actor: commands run in the order sent, one turn for those that pile up") {
   SeededExecutor executor(Seed());

@@ -1,8 +1,11 @@
 // The registry: names, limits, creation on use, lists; and its directory.
 #include <algorithm>
+#include <atomic>
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "broker/engine/directory.h"
@@ -81,10 +84,70 @@ TEST_CASE("Directory: finds, keeps what is there, removes, and lets the maker re
   CHECK(directory.Find("y") == nullptr);
 }
 
+TEST_CASE("Directory: lists go on over what comes and goes meanwhile") {
+  Directory<NamedPtr> directory;
+  const auto add = [&](int i) {
+    const std::string name = absl::StrCat(10'000 + i);
+    bool made = false;
+    directory.FindOrMake(
+        name, [&] { return std::make_shared<Named>(name); }, &made);
+    return made;
+  };
+  constexpr int kMany = 5'000;
+  for (int i = 0; i < kMany; i += 2) REQUIRE(add(i));
+  // The list lets others in now and then.
+  std::atomic<bool> stop = false;
+  std::thread changer([&] {
+    for (int i = 0; !stop; i = (i + 4) % kMany) {
+      directory.Remove(absl::StrCat(10'000 + i));
+      add(i + 1);
+      add(i);
+    }
+  });
+  for (int round = 0; round < 200; ++round) {
+    int kept = 0;  // those that nobody touches
+    std::string last;
+    for (const NamedPtr& named : directory.All(kAll)) {
+      CHECK(named->name() > last);
+      last = named->name();
+      kept += std::stoi(last) % 4 == 2;
+    }
+    CHECK(kept == kMany / 4);
+  }
+  stop = true;
+  changer.join();
+}
+
+TEST_CASE("Directory: several are found at once, those that are there") {
+  Directory<NamedPtr> directory;
+  using Wanted = Directory<NamedPtr>::Wanted;
+  std::deque<std::string> names;
+  std::vector<Wanted> wanted;
+  for (int i = 0; i < 1'000; ++i) {
+    wanted.push_back({names.emplace_back(absl::StrCat("name-", i)), nullptr});
+    bool made = false;
+    if (i % 3 == 0) continue;
+    directory.FindOrMake(
+        names.back(), [&] { return std::make_shared<Named>(names.back()); }, &made);
+  }
+  std::vector<Wanted*> all;
+  for (Wanted& w : wanted) all.push_back(&w);
+  directory.FindAll(all);
+  for (int i = 0; i < 1'000; ++i) {
+    if (i % 3 == 0) {
+      REQUIRE(wanted[i].found == nullptr);
+      continue;
+    }
+    REQUIRE(wanted[i].found != nullptr);
+    REQUIRE(wanted[i].found->name() == names[i]);
+    REQUIRE(wanted[i].found == directory.Find(names[i]));
+  }
+  directory.FindAll({});
+}
+
 TEST_CASE("Directory: prefetching finds by what the table itself has of a name") {
   Directory<NamedPtr> directory;
-  using Ahead = Directory<NamedPtr>::Ahead;
-  for (const Ahead ahead : {Ahead::kEntry, Ahead::kObject}) directory.Prefetch("nobody", ahead);
+  directory.Prefetch("nobody");
   std::vector<NamedPtr> all;
   for (int i = 0; i < 1'000; ++i) {
     bool made = false;
@@ -96,13 +159,11 @@ TEST_CASE("Directory: prefetching finds by what the table itself has of a name")
   int met = 0;
   for (const NamedPtr& named : all) {
     const int before = *named->prefetched;
-    directory.Prefetch(named->name(), Ahead::kEntry);
-    REQUIRE(*named->prefetched == before);
-    directory.Prefetch(named->name(), Ahead::kObject);
+    directory.Prefetch(named->name());
     met += *named->prefetched - before;
   }
   CHECK(met > 900);
-  directory.Prefetch("", Ahead::kObject);
+  directory.Prefetch("");
 }
 
 TEST_CASE("Broker: creating, finding and deleting topics says what is wrong") {

@@ -89,12 +89,16 @@ TEST_CASE("Topic: full under block waits, in order, until something is consumed"
   CHECK(!first->answered());
   CHECK(!second->answered());
   CHECK(topic->Stats().figures.blocked_batches == 2);
+  // Both are told where they wait, and those before them did not.
+  for (const auto& batch : f.batches) CHECK(batch->waited_in.empty() == batch->answered());
 
   const SubscriptionPtr s = f.Subscribe("s", "t");
   const StreamPtr stream = f.Consume(s);
   f.Take(s, stream);
   CHECK(first->taken());
   CHECK(second->taken());
+  CHECK(first->waited_in == std::vector<Topic*>{topic.get()});
+  CHECK(second->waited_in == std::vector<Topic*>{topic.get()});
   CHECK(second->result.first_sequence == static_cast<uint64_t>(taken) + 2);
   CHECK(stream->bodies().size() == static_cast<size_t>(taken) + 2);
 }

@@ -41,6 +41,7 @@ class Batch final : public PublishCommand {
       expires |= times.time_to_live_ms != 0;
     }
   }
+  void Waits(Topic& topic) override { waited_in.push_back(&topic); }
   void SetProducer(std::string name, uint64_t number) {
     producer_name = std::move(name);
     producer = &producer_name;
@@ -64,6 +65,7 @@ class Batch final : public PublishCommand {
   std::string id_text;
   std::atomic<bool> abandoned_flag{false};
   std::function<void()> done;
+  std::vector<Topic*> waited_in;
   int answers = 0;
 };
 
