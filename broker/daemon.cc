@@ -79,6 +79,8 @@ absl::Duration OrNever(absl::Duration d) {
   return d == absl::ZeroDuration() ? absl::InfiniteDuration() : d;
 }
 
+uint32_t Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+
 // Of the memory limit: what the budget leaves, without what the process itself takes. The largest
 // request must fit.
 uint64_t TransitBytes(const Config& config) {
@@ -92,6 +94,8 @@ ServerOptions ToServerOptions(const Config& config) {
   ServerOptions options;
   options.listen_target = config.ListenTarget();
   options.threads = config.rpc_threads;
+  // With one processor nothing comes from others while this looks for it.
+  if (Cores() > 1) options.busy_poll = config.busy_poll;
   options.max_streams = config.max_streams;
   options.transit_bytes = TransitBytes(config);
   options.max_pending_requests = config.max_pending_requests;
@@ -101,8 +105,6 @@ ServerOptions ToServerOptions(const Config& config) {
   options.max_connection_age = OrNever(config.max_connection_age);
   return options;
 }
-
-uint32_t Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 
 Config WithThreads(Config config) {
   if (config.rpc_threads == 0) config.rpc_threads = std::max(1u, Cores() / 2);

@@ -86,6 +86,7 @@ struct Config {
   uint64_t frame_bytes = 0;
   uint32_t rpc_threads = 0;
   uint32_t worker_threads = 0;
+  absl::Duration busy_poll;
   absl::Duration drain_deadline;
 
   log::Level log_level = log::Level::kInfo;

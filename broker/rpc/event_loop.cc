@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <utility>
 
+#include "broker/rpc/busy_poll.h"
 #include "broker/rpc/call.h"
 
 namespace estiba {
@@ -21,14 +23,16 @@ constexpr int kKeen = 16;
 // were read; a batch as large is worth a turn of its own.
 constexpr int kMostHeld = 32;
 constexpr size_t kMostHeldBytes = 16 << 10;
+// What a message takes that is larger is not much less than being woken for the next.
+constexpr size_t kWorthLooking = 4 << 10;
 // How many events go before what was asked to run after them.
 constexpr int kMostBefore = 16;
 
 // A thread that serves a queue.
 class EventLoop {
  public:
-  EventLoop(grpc::CompletionQueue& queue, Executor& executor)
-      : queue_(queue), executor_(executor) {}
+  EventLoop(grpc::CompletionQueue& queue, Executor& executor, std::chrono::nanoseconds busy_poll)
+      : queue_(queue), executor_(executor), busy_poll_(busy_poll) {}
 
   void Serve();
   void RunAfterEvents(Runnable* runnable) { after_.Push(runnable); }
@@ -42,6 +46,8 @@ class EventLoop {
     return queue_.AsyncNext(&tag_, &ok_, gpr_time_0(GPR_CLOCK_MONOTONIC)) ==
            grpc::CompletionQueue::GOT_EVENT;
   }
+  // Looks for it for a while, where that is worth it.
+  bool LookForNext(Clock::time_point since);
   // The event, which is a message, and with it those that are there. Returns how many were
   // messages.
   int ServeTogether();
@@ -51,6 +57,9 @@ class EventLoop {
 
   grpc::CompletionQueue& queue_;
   Executor& executor_;
+  const std::chrono::nanoseconds busy_poll_;
+  BusyPoll looking_;
+  bool light_ = false;  // the last message was
   void* tag_ = nullptr;
   bool ok_ = false;
   bool at_once_ = false;
@@ -70,6 +79,7 @@ void EventLoop::Serve() {
     if (!at_once_) after_message = false;
     const size_t bytes = Call::MessageBytes(tag_, ok_);
     const bool small = bytes > 0 && bytes < kMostHeldBytes;
+    if (bytes > 0) light_ = bytes < kWorthLooking;
     if (small && after_message) keen = kKeen;
     after_message = after_message || small;
     if (small && keen > 0) {
@@ -87,9 +97,21 @@ bool EventLoop::Next() {
     found = before_++ < kMostBefore && TryNext();
     if (!found) RunAfter();
   }
+  if (!found) found = LookForNext(before);
   if (!found && !queue_.Next(&tag_, &ok_)) return false;
   at_once_ = Clock::now() - before <= kAtOnce;
   return true;
+}
+
+bool EventLoop::LookForNext(Clock::time_point since) {
+  if (busy_poll_ == busy_poll_.zero() || !light_ || !looking_.Worth()) return false;
+  bool found = TryNext();
+  while (!found && Clock::now() - since < busy_poll_) {
+    std::this_thread::yield();
+    found = TryNext();
+  }
+  looking_.Looked(found);
+  return found;
 }
 
 int EventLoop::ServeTogether() {
@@ -137,8 +159,9 @@ void EventLoop::RunAfter() {
 
 }  // namespace
 
-void ServeEvents(grpc::CompletionQueue& queue, Executor& executor) {
-  EventLoop loop(queue, executor);
+void ServeEvents(grpc::CompletionQueue& queue, Executor& executor,
+                 std::chrono::nanoseconds busy_poll) {
+  EventLoop loop(queue, executor, busy_poll);
   this_loop = &loop;
   loop.Serve();
   this_loop = nullptr;

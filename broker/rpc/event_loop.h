@@ -2,6 +2,8 @@
 
 #include <grpcpp/completion_queue.h>
 
+#include <chrono>
+
 #include "broker/engine/executor.h"
 
 namespace estiba {
@@ -14,7 +16,11 @@ namespace estiba {
 // message are held back until those that came with it are taken in, 32 events or 16 KiB at most,
 // and then worked off together: one turn, one frame, one response. Nothing waits for what is not
 // there yet.
-void ServeEvents(grpc::CompletionQueue& queue, Executor& executor);
+//
+// busy_poll: how long it looks for an event before it sleeps, where events come that soon after one
+// another (BusyPoll); meanwhile it offers the processor to others. Zero: not at all.
+void ServeEvents(grpc::CompletionQueue& queue, Executor& executor,
+                 std::chrono::nanoseconds busy_poll);
 
 // Whether this thread is taking messages in that came together; and, only then, something to run on
 // it when it has taken them in: before their consequences.

@@ -117,7 +117,9 @@ absl::Status Server::Impl::Start() {
   }
   for (const auto& queue : queues_) {
     for (int i = 0; i < kAwaited; ++i) Call::Await(service_, *queue, *this);
-    threads_.emplace_back([this, &queue] { ServeEvents(*queue, context_.executor); });
+    threads_.emplace_back([this, &queue] {
+      ServeEvents(*queue, context_.executor, absl::ToChronoNanoseconds(options_.busy_poll));
+    });
   }
   return absl::OkStatus();
 }

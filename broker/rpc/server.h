@@ -21,6 +21,8 @@ struct ServerOptions {
   std::string listen_target;
   // Completion queues, each with a thread of its own; at least 1.
   uint32_t threads = 1;
+  // See ServeEvents.
+  absl::Duration busy_poll = absl::ZeroDuration();
   uint32_t max_streams = 10'000;
   uint32_t max_pending_requests = 10'000;
   // Most bytes of requests on their way in, and of connections. Beyond, gRPC ends streams with

@@ -108,6 +108,7 @@ TEST_CASE("Every field holds what was given") {
                                   "--frame-bytes=160KiB",
                                   "--rpc-threads=17",
                                   "--worker-threads=18",
+                                  "--busy-poll=22us",
                                   "--drain-deadline=19s",
                                   "--log-level=error",
                                   "--log-format=json"},
@@ -133,6 +134,7 @@ TEST_CASE("Every field holds what was given") {
   CHECK(config.frame_bytes == 160 * 1024);
   CHECK(config.rpc_threads == 17);
   CHECK(config.worker_threads == 18);
+  CHECK(config.busy_poll == absl::Microseconds(22));
   CHECK(config.drain_deadline == absl::Seconds(19));
   CHECK(config.log_level == log::Level::kError);
   CHECK(config.log_format == log::Format::kJson);
