@@ -1,5 +1,7 @@
 #include "broker/daemon.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -79,7 +81,12 @@ absl::Duration OrNever(absl::Duration d) {
   return d == absl::ZeroDuration() ? absl::InfiniteDuration() : d;
 }
 
-uint32_t Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+// That this process may run on.
+uint32_t Cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return static_cast<uint32_t>(CPU_COUNT(&set));
+  return std::max(1u, std::thread::hardware_concurrency());
+}
 
 // Of the memory limit: what the budget leaves, without what the process itself takes. The largest
 // request must fit.
@@ -95,7 +102,7 @@ ServerOptions ToServerOptions(const Config& config) {
   options.listen_target = config.ListenTarget();
   options.threads = config.rpc_threads;
   // With one processor nothing comes from others while this looks for it.
-  if (Cores() > 1) options.busy_poll = config.busy_poll;
+  if (Cores() > 1 && config.rpc_threads == 1) options.busy_poll = config.busy_poll;
   options.max_streams = config.max_streams;
   options.transit_bytes = TransitBytes(config);
   options.max_pending_requests = config.max_pending_requests;

@@ -80,7 +80,7 @@ class Broker {
   absl::StatusOr<TopicPtr> UseTopic(const DirectoryKey& key);
   absl::Status DeleteTopic(absl::string_view name);
   std::vector<TopicPtr> ListTopics(absl::string_view after, size_t limit) const;
-  // All of them, in no order.
+  // All of them.
   std::vector<TopicPtr> AllTopics() const;
 
   absl::StatusOr<SubscriptionPtr> CreateSubscription(absl::string_view name,

@@ -174,19 +174,18 @@ class Directory {
   template <typename Match>
   Pointer RemoveWhere(const DirectoryKey& key, Match&& match) {
     absl::MutexLock changing(&changing_);
+    Pointer pointer = Find(key);
+    if (pointer == nullptr || !match(pointer)) return Pointer();
     StripedMutexLock lock(&mutex_);
-    const auto it = entries_.find(key);
-    if (it == entries_.end() || !match(it->second)) return Pointer();
-    Pointer pointer = it->second;
     ordered_.erase(key.name());
-    entries_.erase(it);
+    entries_.erase(key);
     return pointer;
   }
 
   // How many a list looks at before it lets others change something.
-  static constexpr int kListedAtOnce = 1024;
+  static constexpr int kListedAtOnce = 128;
 
-  absl::Mutex changing_;  // held by who changes something, before mutex_
+  absl::Mutex changing_;  // held by who may change something, before mutex_
   mutable StripedMutex mutex_;
   // Both by the object's own copy of its name.
   absl::flat_hash_map<absl::string_view, Pointer, Hash, Equal> entries_ ABSL_GUARDED_BY(mutex_);

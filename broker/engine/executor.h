@@ -21,6 +21,10 @@ class Runnable {
 // Runnables in the order in which they came, linked through next_runnable.
 class RunQueue {
  public:
+  RunQueue() = default;
+  RunQueue(RunQueue&& other) noexcept
+      : head_(std::exchange(other.head_, nullptr)), tail_(other.tail_) {}
+  RunQueue& operator=(RunQueue&&) = delete;
   bool empty() const { return head_ == nullptr; }
   Runnable* front() const { return head_; }
   void Push(Runnable* runnable) {
@@ -34,7 +38,7 @@ class RunQueue {
     if (first != nullptr) head_ = first->next_runnable;
     return first;
   }
-  RunQueue TakeAll() { return std::exchange(*this, RunQueue()); }
+  RunQueue TakeAll() { return std::move(*this); }
 
  private:
   Runnable* head_ = nullptr;

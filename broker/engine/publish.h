@@ -57,8 +57,8 @@ class PublishCommand : public Command {
   // the topic, to keep its place behind those of the batches before it. Nothing else is looked at.
   PublishResult result;
 
-  // The topic has no room for it, and keeps it until there is. Before Done, at most once, and in a
-  // turn of the topic as that is.
+  // It has to wait: for room in the topic, or behind those that do. At most once for each Publish,
+  // before Done, and in a turn of the topic as that is.
   virtual void Waits(Topic& topic) { static_cast<void>(topic); }
   virtual void Done() = 0;
 

@@ -194,11 +194,11 @@ const Setting kSettings[] = {
      "Threads that run timers and long turns of topics. 0: as many as suit the processors."},
     {"Performance", "busy-poll", "50us",
      TimeRule{&Config::busy_poll, {absl::ZeroDuration(), absl::Milliseconds(1)}},
-     "How long a thread that serves gRPC looks for its next event before it sleeps, while small "
-     "messages come that soon after one another. Being woken can take longer than all the rest "
-     "that a message needs. Others are offered the processor meanwhile, but it counts as used: "
-     "where there is a limit on processor time, 0 may be better. 0: not at all, as with one "
-     "processor."},
+     "How long the thread that serves gRPC, where there is one (rpc-threads), looks for its next "
+     "event before it sleeps, while messages below 4KiB come that soon after one another. Being "
+     "woken can take longer than all the rest that a message needs. Others are offered the "
+     "processor meanwhile, but it counts as used: where there is a limit on processor time, 0 may "
+     "be better. 0: not at all, as with one processor."},
 
     {"Operation", "drain-deadline", "20s",
      TimeRule{&Config::drain_deadline, {absl::ZeroDuration(), absl::Hours(1)}},

@@ -23,8 +23,10 @@ constexpr int kKeen = 16;
 // were read; a batch as large is worth a turn of its own.
 constexpr int kMostHeld = 32;
 constexpr size_t kMostHeldBytes = 16 << 10;
-// What a message takes that is larger is not much less than being woken for the next.
+// Larger messages take so long themselves that being woken matters little.
 constexpr size_t kWorthLooking = 4 << 10;
+// Who yields the processor for so long has had it taken by somebody who needs it.
+constexpr auto kTaken = std::chrono::microseconds(10);
 // How many events go before what was asked to run after them.
 constexpr int kMostBefore = 16;
 
@@ -47,7 +49,9 @@ class EventLoop {
            grpc::CompletionQueue::GOT_EVENT;
   }
   // Looks for it for a while, where that is worth it.
-  bool LookForNext(Clock::time_point since);
+  bool LookForNext();
+  // How much the event has read; 0: it is no message.
+  size_t Read();
   // The event, which is a message, and with it those that are there. Returns how many were
   // messages.
   int ServeTogether();
@@ -59,7 +63,7 @@ class EventLoop {
   Executor& executor_;
   const std::chrono::nanoseconds busy_poll_;
   BusyPoll looking_;
-  bool light_ = false;  // the last message was
+  bool light_ = false;  // the last message was, so that looking may be worth it
   void* tag_ = nullptr;
   bool ok_ = false;
   bool at_once_ = false;
@@ -77,9 +81,8 @@ void EventLoop::Serve() {
   bool after_message = false;  // since the last wait
   while (Next()) {
     if (!at_once_) after_message = false;
-    const size_t bytes = Call::MessageBytes(tag_, ok_);
+    const size_t bytes = Read();
     const bool small = bytes > 0 && bytes < kMostHeldBytes;
-    if (bytes > 0) light_ = bytes < kWorthLooking;
     if (small && after_message) keen = kKeen;
     after_message = after_message || small;
     if (small && keen > 0) {
@@ -97,21 +100,35 @@ bool EventLoop::Next() {
     found = before_++ < kMostBefore && TryNext();
     if (!found) RunAfter();
   }
-  if (!found) found = LookForNext(before);
+  if (!found) found = LookForNext();
   if (!found && !queue_.Next(&tag_, &ok_)) return false;
   at_once_ = Clock::now() - before <= kAtOnce;
+  if (!found && !at_once_) looking_.Slept();
   return true;
 }
 
-bool EventLoop::LookForNext(Clock::time_point since) {
+bool EventLoop::LookForNext() {
   if (busy_poll_ == busy_poll_.zero() || !light_ || !looking_.Worth()) return false;
-  bool found = TryNext();
-  while (!found && Clock::now() - since < busy_poll_) {
+  if (TryNext()) return true;
+  const Clock::time_point end = Clock::now() + busy_poll_;
+  Clock::time_point now;
+  bool found = false;
+  bool alone = false;
+  do {
+    const Clock::time_point before = Clock::now();
     std::this_thread::yield();
+    now = Clock::now();
+    alone = now - before < kTaken;
     found = TryNext();
-  }
-  looking_.Looked(found);
+  } while (!found && alone && now < end);
+  looking_.Looked(found && alone);
   return found;
+}
+
+size_t EventLoop::Read() {
+  const size_t bytes = Call::MessageBytes(tag_, ok_);
+  if (bytes > 0) light_ = bytes < kWorthLooking;
+  return bytes;
 }
 
 int EventLoop::ServeTogether() {
@@ -121,7 +138,7 @@ int EventLoop::ServeTogether() {
   executor_.Hold();
   taking_ = true;
   for (;;) {
-    const size_t read = Call::MessageBytes(tag_, ok_);
+    const size_t read = Read();
     messages += read > 0;
     bytes += read;
     if (++held == kMostHeld || bytes >= kMostHeldBytes) {

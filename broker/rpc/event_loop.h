@@ -17,8 +17,10 @@ namespace estiba {
 // and then worked off together: one turn, one frame, one response. Nothing waits for what is not
 // there yet.
 //
-// busy_poll: how long it looks for an event before it sleeps, where events come that soon after one
-// another (BusyPoll); meanwhile it offers the processor to others. Zero: not at all.
+// busy_poll: how long it looks for an event before it sleeps, where small messages come that soon
+// after one another (BusyPoll); meanwhile it offers the processor to others. Zero: not at all. Only
+// for the one thread of a process that serves events: with several, most of gRPC's looking is done
+// by another.
 void ServeEvents(grpc::CompletionQueue& queue, Executor& executor,
                  std::chrono::nanoseconds busy_poll);
 

@@ -1,5 +1,6 @@
 // Broker.Publish and Broker.PublishOnce, promise by promise of proto/estiba/v1/broker.proto.
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -63,6 +64,21 @@ TEST_CASE("Batches for several topics go pipelined over one stream and are all a
             absl::StrCat(kTopics * (i / 2) + static_cast<size_t>(topic), i % 2 == 0 ? "" : "b"));
     }
   }
+}
+
+TEST_CASE("One message at a time: each is answered and delivered, however long threads look") {
+  const std::string busy_poll = GENERATE("0", "50us", "1ms");
+  BrokerUnderTest broker({"--rpc-threads=1", "--busy-poll=" + busy_poll});
+  PublishStream stream(broker.client, kPublish);
+  SubscribeStream consumer(broker.client, StartOf("t", "", v1::ACK_MODE_AUTO));
+  consumer.started();
+  for (uint64_t i = 1; i <= 1'000; ++i) {
+    REQUIRE(stream.Write(Batch("t", i, {std::to_string(i)})));
+    REQUIRE(DataOf(consumer.Take(1)) == std::vector<std::string>{std::to_string(i)});
+    REQUIRE(Answers(stream, 1).at(0).first_sequence() == i);
+  }
+  stream.HalfClose();
+  CHECK(stream.Finish().ok());
 }
 
 TEST_CASE("A refused batch is answered with its error and the stream goes on") {
@@ -480,21 +496,29 @@ TEST_CASE("A publisher that goes away while it waits in two topics leaves nothin
     REQUIRE(broker.CreateTopic(topic, config).ok());
     REQUIRE(broker.Publish(topic, {std::string(40 << 10, 'p')}) == 1);
   }
-  {
-    PublishStream stream(broker.client, kPublish);
-    REQUIRE(stream.Write(Batch("a", 1, {std::string(40 << 10, 'q')})));
-    REQUIRE(stream.Write(Batch("b", 2, {std::string(40 << 10, 'q')})));
-    REQUIRE(Eventually([&] {
-      return broker.GetTopic("a").stats().blocked_batches() +
-                 broker.GetTopic("b").stats().blocked_batches() ==
-             2;
-    }));
+  const auto blocked = [&] {
+    return broker.GetTopic("a").stats().blocked_batches() +
+           broker.GetTopic("b").stats().blocked_batches();
+  };
+  auto waiting = std::make_unique<PublishStream>(broker.client, kPublish);
+  REQUIRE(waiting->Write(Batch("a", 1, {std::string(40 << 10, 'q')})));
+  REQUIRE(waiting->Write(Batch("b", 2, {std::string(40 << 10, 'q')})));
+  REQUIRE(Eventually([&] { return blocked() == 2; }));
+  // There is room for these, but they wait for their turn; and nothing is consumed.
+  PublishStream behind(broker.client, kPublish);
+  REQUIRE(behind.Write(Batch("a", 1, {"after"})));
+  REQUIRE(behind.Write(Batch("b", 2, {"after"})));
+  REQUIRE(Eventually([&] { return blocked() == 4; }));
+  waiting->Cancel();
+  waiting.reset();
+  for (const v1::BatchResult& answer : Answers(behind, 2)) {
+    CHECK_FALSE(answer.has_error());
+    CHECK(answer.first_sequence() == 2);
   }
-  REQUIRE(Eventually([&] { return broker.Connections().connections_size() == 0; }));
+  REQUIRE(Eventually([&] { return broker.Connections().connections_size() == 1; }));
   for (const char* topic : {"a", "b"}) {
     SubscribeStream consumer(broker.client, StartOf(topic, "", v1::ACK_MODE_AUTO));
     REQUIRE(consumer.Take(1).size() == 1);
-    CHECK(broker.Publish(topic, {"after"}) == 2);
     CHECK(DataOf(consumer.Take(1)) == std::vector<std::string>{"after"});
   }
 }

@@ -13,9 +13,13 @@ namespace {
 int Looks(BusyPoll& poll, int waits, int percent, std::mt19937_64& random) {
   int looks = 0;
   for (int i = 0; i < waits; ++i) {
-    if (!poll.Worth()) continue;
-    ++looks;
-    poll.Looked(static_cast<int>(random() % 100) < percent);
+    bool found = false;
+    if (poll.Worth()) {
+      ++looks;
+      found = static_cast<int>(random() % 100) < percent;
+      poll.Looked(found);
+    }
+    if (!found) poll.Slept();
   }
   return looks;
 }
@@ -32,7 +36,6 @@ TEST_CASE("BusyPoll: what comes later costs a few looks in a thousand") {
   BusyPoll poll;
   CHECK(Looks(poll, 10'000, 0, random) < 100);
   // Also after a time when all were found.
-  Looks(poll, 10'000, 0, random);
   BusyPoll other;
   Looks(other, 10'000, 100, random);
   CHECK(Looks(other, 10'000, 0, random) < 100);
@@ -51,7 +54,7 @@ TEST_CASE("BusyPoll: begins to look within a thousand waits of events coming soo
   Looks(poll, 1'100, 100, random);
   CHECK(Looks(poll, 1'000, 100, random) == 1'000);
   // And is as quick to leave off as it was at first.
-  CHECK(Looks(poll, 1'000, 0, random) < 30);
+  CHECK(Looks(poll, 1'000, 0, random) < 40);
 }
 
 }  // namespace
